@@ -53,3 +53,9 @@ type Service = unique.Handle[DestinationService]
 // of the configured labels, each terminated by a NUL byte; values hold no NUL.
 // The zero Custom means that no custom label is configured.
 type Custom = unique.Handle[string]
+
+// CustomLabel is a metric label whose value is an access-log custom tag.
+type CustomLabel struct {
+	Name string `mapstructure:"name"` // the label
+	Tag  string `mapstructure:"tag"`  // the tag; the label's name if empty
+}
