@@ -1,0 +1,55 @@
+# Tallygate. `make` alone prints what can be made.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+PKGS     := ./...
+
+.PHONY: help build test race lint fuzz bench e2e demo generate components clean
+
+help: ## print this
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/tallygate
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tallygate ./cmd/tallygate
+
+test: ## unit tests; needs nothing but Go
+	go test $(PKGS)
+
+race: ## unit tests under the race detector
+	go test -race $(PKGS)
+
+lint: ## gofmt, go vet, staticcheck, go.mod is tidy
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
+	go vet -tags e2e $(PKGS)
+	go tool staticcheck -tags e2e $(PKGS)
+	go mod tidy -diff
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$(go list $(PKGS)); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: build ## figures against their references, into docs/benchmarks.md (about 10 minutes)
+	go run ./test/bench -write docs/benchmarks.md
+
+e2e: build ## end to end on real Envoy, Prometheus, Redis, Cassandra, Jaeger (fetched into .cache)
+	go run ./test/components fetch all
+	go test -tags e2e -count=1 -timeout 25m ./test/e2e/...
+
+demo: build ## a small mesh of real Envoys, Tallygate and Prometheus, with a live table; Ctrl-C ends it
+	go run ./test/components fetch envoy prometheus
+	go run ./test/demo $(DEMOFLAGS)
+
+generate: ## everything that is generated: schema, configuration reference
+	go generate $(PKGS)
+
+components: ## fetch every real component that the e2e tests use
+	go run ./test/components fetch all
+
+clean: ## remove what was built, not what was fetched
+	rm -rf bin .bench
