@@ -75,10 +75,14 @@ func (c *Cache) Installed(name string) (*Installed, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.installed(comp)
+}
+
+func (c *Cache) installed(comp Component) (*Installed, error) {
 	in := &Installed{Component: comp, Dir: filepath.Join(c.Dir, comp.Name+"-"+comp.recipe)}
 	b, err := os.ReadFile(filepath.Join(in.Dir, manifest))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("component %s is not in %s: go run ./test/components fetch %s", name, c.Dir, name)
+		return nil, fmt.Errorf("component %s is not in %s: go run ./test/components fetch %s", comp.Name, c.Dir, comp.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func (c *Cache) Path(program string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in, err := c.Installed(comp.Name)
+	in, err := c.installed(comp)
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +157,7 @@ func (c *Cache) Fetch(ctx context.Context, names ...string) error {
 }
 
 func (c *Cache) fetch(ctx context.Context, comp Component) error {
-	if in, err := c.Installed(comp.Name); err == nil {
+	if in, err := c.installed(comp); err == nil {
 		c.printf(comp, 0, "is here: %s", in.Version)
 		return nil
 	}
@@ -167,7 +171,7 @@ func (c *Cache) fetch(ctx context.Context, comp Component) error {
 		return err
 	}
 	defer unlock()
-	if in, err := c.Installed(comp.Name); err == nil {
+	if in, err := c.installed(comp); err == nil {
 		c.printf(comp, 0, "was fetched meanwhile: %s", in.Version)
 		return nil
 	}

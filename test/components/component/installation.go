@@ -1,7 +1,6 @@
 package component
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +46,9 @@ func (i *installation) run(final string) error {
 		if err != nil {
 			return fmt.Errorf("it was fetched but does not run: %w", err)
 		}
-		in.Version = firstVersion(out)
+		if v := version.Find(out); v != nil {
+			in.Version = string(v)
+		}
 	}
 	b, err := json.Marshal(in)
 	if err != nil {
@@ -68,15 +69,7 @@ func (i *installation) run(final string) error {
 	return nil
 }
 
-var version = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+(\S*[0-9a-z])?`)
-
-func firstVersion(out []byte) string {
-	if v := version.Find(out); v != nil {
-		return string(v)
-	}
-	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
-	return string(line)
-}
+var version = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+([-+~][-+~.0-9A-Za-z]*[0-9A-Za-z])?`)
 
 // work is a directory for what the recipe needs only meanwhile.
 func (i *installation) work() string { return filepath.Join(i.dir, "work") }
