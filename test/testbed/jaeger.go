@@ -1,0 +1,116 @@
+package testbed
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Jaeger is a running Jaeger with its spans in memory.
+type Jaeger struct {
+	*Process
+	URL  string // query API
+	OTLP string // host:port, gRPC
+}
+
+// JaegerConfig says what Jaeger reads.
+type JaegerConfig struct {
+	PrometheusURL string // for the Monitor tab; none if empty
+}
+
+// StartJaeger starts a real Jaeger and waits until its query API answers.
+func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error) {
+	var addrs [4]string // query, query gRPC, OTLP, health
+	for i := range addrs {
+		var err error
+		if addrs[i], err = FreeAddr("127.0.0.1"); err != nil {
+			return nil, err
+		}
+	}
+	storage := obj{"backends": obj{"memory": obj{"memory": obj{"max_traces": 10000}}}}
+	query := obj{
+		"storage":        obj{"traces": "memory"},
+		"http":           obj{"endpoint": addrs[0]},
+		"grpc":           obj{"endpoint": addrs[1]},
+		"enable_tracing": false,
+	}
+	if cfg.PrometheusURL != "" {
+		storage["metric_backends"] = obj{"prometheus": obj{"prometheus": obj{
+			"endpoint": cfg.PrometheusURL, "normalize_calls": true, "normalize_duration": true,
+		}}}
+		query["storage"] = obj{"traces": "memory", "metrics": "prometheus"}
+	}
+	config := obj{
+		"extensions": obj{
+			"healthcheckv2":  obj{"use_v2": true, "http": obj{"endpoint": addrs[3]}},
+			"jaeger_storage": storage,
+			"jaeger_query":   query,
+		},
+		"receivers": obj{"otlp": obj{"protocols": obj{"grpc": obj{"endpoint": addrs[2]}}}},
+		"exporters": obj{"jaeger_storage_exporter": obj{"trace_storage": "memory"}},
+		"service": obj{
+			"extensions": list{"healthcheckv2", "jaeger_storage", "jaeger_query"},
+			"pipelines":  obj{"traces": obj{"receivers": list{"otlp"}, "exporters": list{"jaeger_storage_exporter"}}},
+			"telemetry":  obj{"metrics": obj{"level": "none"}, "logs": obj{"level": "warn"}},
+		},
+	}
+	name := b.unique("jaeger")
+	path := filepath.Join(b.Dir, name+".json")
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return nil, err
+	}
+	j := &Jaeger{URL: "http://" + addrs[0], OTLP: addrs[2]}
+	if j.Process, err = b.run(ctx, name, "jaeger", "jaeger", "--config", path); err != nil {
+		return nil, err
+	}
+	return j, j.until(ctx, "answers", func(ctx context.Context) error {
+		_, err := httpGet(ctx, j.URL+"/api/services")
+		return err
+	})
+}
+
+// Metrics asks what the Monitor tab asks: calls, errors or latencies of a
+// service over the last lookback. It returns how many points hold a value.
+func (j *Jaeger) Metrics(ctx context.Context, what, service string, lookback time.Duration) (points int, err error) {
+	q := url.Values{
+		"service":          {service},
+		"groupByOperation": {"true"},
+		"lookback":         {fmt.Sprint(lookback.Milliseconds())},
+		"step":             {"1000"},
+		"ratePer":          {"10000"},
+		"spanKind":         {"server", "client"},
+	}
+	if what == "latencies" {
+		q.Set("quantile", "0.95")
+	}
+	body, err := httpGet(ctx, j.URL+"/api/metrics/"+what+"?"+q.Encode())
+	if err != nil {
+		return 0, err
+	}
+	var out struct {
+		Metrics []struct {
+			MetricPoints []struct {
+				GaugeValue struct{ DoubleValue json.RawMessage }
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		return 0, fmt.Errorf("reading Jaeger's metrics: %w", err)
+	}
+	for _, m := range out.Metrics {
+		for _, p := range m.MetricPoints {
+			if v := string(p.GaugeValue.DoubleValue); v != "" && v != `"NaN"` {
+				points++
+			}
+		}
+	}
+	return points, nil
+}

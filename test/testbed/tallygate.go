@@ -1,0 +1,173 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/tallygate/tallygate/test/components/component"
+)
+
+// Tallygate is a running tallygate serve.
+type Tallygate struct {
+	*Process
+	ALS     string // host:port
+	Metrics string // host:port of the mesh's metrics
+	Admin   string // host:port
+	Config  string // file
+
+	binary string
+}
+
+// TallygateConfig says how to run it. Whatever is not said is the default.
+type TallygateConfig struct {
+	ALS  obj // beside ingest.als.endpoint
+	RED  obj // beside red.zero_for
+	More obj // other top-level keys
+}
+
+// Build builds the binary, once per process, and returns where it is.
+var Build = sync.OnceValues(func() (string, error) {
+	root, err := component.ProjectRoot()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, ".cache", "tallygate")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/tallygate")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building tallygate: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// StartTallygate starts the real binary on ports of its own and waits until it
+// is ready. A new series is shown at 0 for 1.5 s, which fits a scrape interval
+// of one.
+func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallygate, error) {
+	binary, err := Build()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tallygate{binary: binary}
+	for _, addr := range []*string{&t.ALS, &t.Metrics, &t.Admin} {
+		if *addr, err = FreeAddr("127.0.0.1"); err != nil {
+			return nil, err
+		}
+	}
+	name := b.unique("tallygate")
+	config := obj{
+		"ingest":     obj{"als": merge(obj{"endpoint": t.ALS}, cfg.ALS)},
+		"red":        merge(obj{"zero_for": "1500ms"}, cfg.RED),
+		"prometheus": obj{"endpoint": t.Metrics},
+		"admin":      obj{"endpoint": t.Admin, "token_file": filepath.Join(b.Dir, name+".token")},
+	}
+	text, err := json.MarshalIndent(merge(config, cfg.More), "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	t.Config = filepath.Join(b.Dir, name+".yaml")
+	if err := os.WriteFile(t.Config, text, 0o644); err != nil {
+		return nil, err
+	}
+	t.Process, err = b.Start(ctx, name, nil, binary, "serve", "--config", t.Config)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.until(ctx, "is ready", func(ctx context.Context) error {
+		_, err := httpGet(ctx, "http://"+t.Admin+"/readyz")
+		return err
+	})
+}
+
+// merge puts the keys of over over those of base.
+func merge(base, over obj) obj {
+	out := obj{}
+	for k, v := range base {
+		out[k] = v
+	}
+	for k, v := range over {
+		below, ok := out[k].(obj)
+		if above, ok2 := v.(obj); ok && ok2 {
+			v = merge(below, above)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// Run runs a subcommand of the same binary and returns what it printed.
+func (t *Tallygate) Run(ctx context.Context, args ...string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, t.binary, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("tallygate %s: %w\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// Scrape reads /metrics once, as text, by client_golang's parser.
+func (t *Tallygate) Scrape(ctx context.Context) ([]Series, error) {
+	body, err := httpGet(ctx, "http://"+t.Metrics+"/metrics")
+	if err != nil {
+		return nil, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("reading /metrics: %w", err)
+	}
+	var out []Series
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			s := Series{Labels: map[string]string{"__name__": name}}
+			for _, l := range m.GetLabel() {
+				s.Labels[l.GetName()] = l.GetValue()
+			}
+			switch {
+			case m.Counter != nil:
+				s.Values = []float64{m.GetCounter().GetValue()}
+			case m.Gauge != nil:
+				s.Values = []float64{m.GetGauge().GetValue()}
+			case m.Untyped != nil:
+				s.Values = []float64{m.GetUntyped().GetValue()}
+			case m.Histogram != nil:
+				s.Values = []float64{float64(m.GetHistogram().GetSampleCount())}
+			default:
+				s.Values = []float64{math.NaN()}
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// Sum adds up the series of a name whose labels are as given, "name=value".
+func Sum(series []Series, name string, labels ...string) float64 {
+	total := 0.0
+next:
+	for _, s := range series {
+		if s.Labels["__name__"] != name {
+			continue
+		}
+		for _, l := range labels {
+			k, v, _ := strings.Cut(l, "=")
+			if s.Labels[k] != v {
+				continue next
+			}
+		}
+		total += s.Value()
+	}
+	return total
+}
