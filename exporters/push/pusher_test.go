@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,12 @@ func (s *sink) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	return nil
 }
 
+func (s *sink) requests() []pmetric.Metrics {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
 func newPusher(t *testing.T, cfg Config, tab Source, to ...Destination) (*Pusher, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -121,17 +128,15 @@ func TestRun(t *testing.T) {
 		go func() { done <- p.Run(ctx) }()
 		value := func(i int) int64 {
 			t.Helper()
-			return find(t, s.got[i], red.MetricRequests).Sum().DataPoints().At(0).IntValue()
+			return find(t, s.requests()[i], red.MetricRequests).Sum().DataPoints().At(0).IntValue()
 		}
 		time.Sleep(14 * time.Second)
-		synctest.Wait()
-		if len(s.got) != 0 {
-			t.Fatalf("%d pushes before the interval", len(s.got))
+		if len(s.requests()) != 0 {
+			t.Fatalf("%d pushes before the interval", len(s.requests()))
 		}
 		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		if len(s.got) != 2 || value(1) != 2 {
-			t.Fatalf("after two intervals %d pushes", len(s.got))
+		if len(s.requests()) != 2 || value(1) != 2 {
+			t.Fatalf("after two intervals %d pushes", len(s.requests()))
 		}
 		e := request("catalog") // new: held at 0
 		if err := tab.Consume(ctx, &mesh.Batch{Entries: []mesh.Entry{e}}); err != nil {
@@ -141,10 +146,10 @@ func TestRun(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if len(s.got) != 3 {
-			t.Fatalf("%d pushes; want a last one", len(s.got))
+		if len(s.requests()) != 3 {
+			t.Fatalf("%d pushes; want a last one", len(s.requests()))
 		}
-		ps := find(t, s.got[2], red.MetricRequests).Sum().DataPoints()
+		ps := find(t, s.requests()[2], red.MetricRequests).Sum().DataPoints()
 		if ps.Len() != 2 || ps.At(0).IntValue() != 2 || ps.At(1).IntValue() != 1 {
 			t.Error("the last push does not hold all that was counted")
 		}
