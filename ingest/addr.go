@@ -16,7 +16,7 @@ import (
 type AddrConfig struct {
 	// Endpoint is the address: host:port, or the path of the socket with transport unix. Port 0 takes a free one.
 	Endpoint string `mapstructure:"endpoint"`
-	// Transport is tcp, tcp4, tcp6 or unix.
+	// Transport is one of tcp, tcp4, tcp6 and unix.
 	Transport string `mapstructure:"transport"`
 }
 

@@ -58,6 +58,10 @@ func TestGRPCConfigValidate(t *testing.T) {
 	f(func(c *GRPCConfig) { c.Transport = "unix"; c.Endpoint = "unix:///run/x" }, `endpoint: "unix:///run/x" is a URL; with transport unix give the bare path`)
 	f(func(c *GRPCConfig) { c.TLS.GetOrInsertDefault() }, "tls: TLS configuration must include both certificate and key for server connections")
 	f(func(c *GRPCConfig) {
+		tls := c.TLS.GetOrInsertDefault()
+		tls.CertFile, tls.KeyFile, tls.CAFile = "crt", "key", "ca"
+	}, "tls: ca_file and ca_pem verify servers; a listener verifies its clients with client_ca_file")
+	f(func(c *GRPCConfig) {
 		c.MaxRecvMsgSizeMiB = 0
 		c.ReadBufferSize = -1
 		c.Keepalive.ServerParameters.Time = -time.Second

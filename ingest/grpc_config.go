@@ -113,7 +113,6 @@ func (c *GRPCConfig) serverOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(Codec()),
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connWindow),
-		grpc.SharedWriteBuffer(true),
 		grpc.ReadBufferSize(c.ReadBufferSize),
 		grpc.WriteBufferSize(c.WriteBufferSize),
 		grpc.MaxRecvMsgSize(c.MaxRecvMsgSizeMiB << 20),

@@ -43,6 +43,9 @@ func validateTLS(c *TLSConfig) []error {
 	s := c.Get()
 	add(s.Validate())
 	add(s.Config.Validate())
+	if s.CAFile != "" || s.CAPem != "" {
+		add(errors.New("ca_file and ca_pem verify servers; a listener verifies its clients with client_ca_file"))
+	}
 	if s.ReloadInterval < 0 {
 		add(errors.New("reload_interval: is negative"))
 	}

@@ -11,7 +11,7 @@ import (
 type LogConfig struct {
 	// Level is the least level that is written: debug, info, warn or error.
 	Level string `mapstructure:"level"`
-	// Format is text (key=value) or json.
+	// Format is how lines are written: text (key=value) or json.
 	Format string `mapstructure:"format"`
 }
 

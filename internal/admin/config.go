@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+
+	"github.com/tallygate/tallygate/ingest"
+)
+
+// Config is the admin section of the configuration.
+type Config struct {
+	ingest.HTTPConfig `mapstructure:",squash"`
+	// AllowedHosts are names, without port, that requests may be addressed to besides loopback and the address that they came in on; "*" allows any.
+	AllowedHosts []string `mapstructure:"allowed_hosts"`
+	// TokenFile is where the bearer token is written at the start, mode 0600. Empty means admin-<port>.token in $XDG_RUNTIME_DIR/tallygate, else in tallygate below the user's cache directory.
+	TokenFile string `mapstructure:"token_file"`
+	// Token is the bearer token itself; empty means that a new one is made at every start and written to token_file.
+	Token configopaque.String `mapstructure:"token"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	c := Config{HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:8282")}
+	c.WriteTimeout = 10 * time.Minute // a profile takes as long as was asked for
+	return c
+}
+
+// Validate returns every problem, each with its key path relative to the
+// section.
+func (c *Config) Validate() error {
+	errs := []error{c.HTTPConfig.Validate()}
+	for i, h := range c.AllowedHosts {
+		if h == "" || strings.Contains(h, "/") || (net.ParseIP(h) == nil && strings.Contains(h, ":")) {
+			errs = append(errs, fmt.Errorf("allowed_hosts[%d]: %q is not a host name without port", i, h))
+		}
+	}
+	if c.Token != "" && len(c.Token) < 16 {
+		errs = append(errs, errors.New("token: has fewer than 16 characters"))
+	}
+	if c.Token != "" && c.TokenFile != "" {
+		errs = append(errs, errors.New("token_file: a token that is given is not written; leave one of token and token_file out"))
+	}
+	return errors.Join(errs...)
+}

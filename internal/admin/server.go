@@ -1,0 +1,134 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tallygate/tallygate/ingest"
+)
+
+// Options are what a Server shows.
+type Options struct {
+	Registerer prometheus.Registerer
+	Metrics    prometheus.Gatherer    // our own, for /metrics
+	Readiness  *Readiness             // for /readyz
+	Config     func() ([]byte, error) // for /debug/config: YAML without secrets
+	Proxies    func() any             // for /api/v1/proxies: becomes JSON
+	Log        *slog.Logger
+}
+
+// Server is the admin endpoint.
+type Server struct {
+	cfg   Config
+	opts  Options
+	guard *guard
+	http  *ingest.HTTPServer
+}
+
+// New validates cfg.
+func New(cfg Config, opts Options) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	s := &Server{cfg: cfg, opts: opts, guard: newGuard(cfg.AllowedHosts, opts.Registerer)}
+	var err error
+	s.http, err = ingest.NewHTTPServer(cfg.HTTPConfig, s.guard.addressed(s.mux()), ingest.HTTPOptions{
+		Key:                "admin",
+		Grace:              func() time.Duration { return time.Second },
+		ClientCertOptional: true,
+		Metrics:            opts.Registerer,
+		Log:                opts.Log,
+	})
+	return s, err
+}
+
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /readyz", s.opts.Readiness)
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(s.opts.Registerer, promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{})))
+
+	trusted := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.guard.trusted(h)) }
+	trusted("GET /debug/config", s.serveConfig)
+	trusted("GET /api/v1/proxies", s.serveProxies)
+	trusted("GET /debug/pprof/", pprof.Index)
+	trusted("GET /debug/pprof/cmdline", pprof.Cmdline)
+	trusted("GET /debug/pprof/profile", pprof.Profile)
+	trusted("GET /debug/pprof/symbol", pprof.Symbol)
+	trusted("POST /debug/pprof/symbol", pprof.Symbol)
+	trusted("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func (s *Server) serveConfig(w http.ResponseWriter, _ *http.Request) {
+	b, err := s.opts.Config()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	w.Write(b)
+}
+
+func (s *Server) serveProxies(w http.ResponseWriter, _ *http.Request) {
+	b, err := json.Marshal(s.opts.Proxies())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(b)
+}
+
+// Listen opens the listener. Its errors begin with the key path.
+func (s *Server) Listen(ctx context.Context) error { return s.http.Listen(ctx) }
+
+// Addr is the address after Listen.
+func (s *Server) Addr() net.Addr { return s.http.Addr() }
+
+// Close releases the listener of a server that will not Run.
+func (s *Server) Close() { s.http.Close() }
+
+// PrepareTLS is that of [ingest.HTTPServer].
+func (s *Server) PrepareTLS(cfg ingest.TLSConfig) (apply func(), err error) {
+	return s.http.PrepareTLS(cfg)
+}
+
+// Run writes the token and serves until ctx ends. A token that cannot be written
+// is an error only if its file was configured: without it what is open stays
+// open and the rest stays closed.
+func (s *Server) Run(ctx context.Context) error {
+	if s.cfg.Token != "" {
+		token := string(s.cfg.Token)
+		s.guard.token.Store(&token)
+		return s.http.Run(ctx)
+	}
+	path, err := s.cfg.TokenFile, error(nil)
+	if path == "" {
+		path, err = TokenFile(s.Addr().String())
+	}
+	var token string
+	if err == nil {
+		token, err = writeToken(path)
+	}
+	switch {
+	case err == nil:
+		s.guard.token.Store(&token)
+		defer removeToken(path, token)
+	case s.cfg.TokenFile != "":
+		s.http.Close()
+		return fmt.Errorf("admin.token_file: writing the token: %w", err)
+	default:
+		s.opts.Log.Warn("No admin token: doctor, profiles and /debug/config are closed", "err", err)
+	}
+	return s.http.Run(ctx)
+}
