@@ -1,0 +1,257 @@
+package als
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tallygate/tallygate/mesh"
+)
+
+// Values of envoy.data.accesslog.v3.AccessLogType.
+const (
+	typeNotSet = iota
+	typeTCPUpstreamConnected
+	typeTCPPeriodic
+	typeTCPConnectionEnd
+	typeDownstreamStart
+	typeDownstreamPeriodic
+	typeDownstreamEnd
+	typeUpstreamPoolReady
+	typeUpstreamPeriodic
+	typeUpstreamEnd
+	typeDownstreamTunnelEstablished
+	typeUDPTunnelUpstreamConnected
+	typeUDPPeriodic
+	typeUDPSessionEnd
+	typeTCPConnectionStart
+)
+
+// skips says why an HTTP entry does not count, numSkips if it does.
+func (r *record) skips() skipReason {
+	switch r.logType {
+	case typeDownstreamStart:
+		return skipStart
+	case typeUpstreamPoolReady, typeUpstreamPeriodic, typeUpstreamEnd:
+		return skipUpstream
+	case typeDownstreamPeriodic, typeDownstreamTunnelEstablished:
+		return skipIntermediate
+	case typeUDPTunnelUpstreamConnected, typeUDPPeriodic, typeUDPSessionEnd:
+		return skipUDP
+	}
+	if r.intermediate {
+		return skipIntermediate
+	}
+	return numSkips
+}
+
+// tcpEvent says what a TCP entry tells of its connection, or why it does not
+// count. An entry to hold is skipped but noted.
+func (r *record) tcpEvent(ev *tcpEvent) skipReason {
+	ev.id = r.get(slotStreamID)
+	ev.sent, ev.received = r.connSent, r.connReceived
+	ev.started = int64(r.start.time())
+	switch r.logType {
+	case typeUpstreamPoolReady, typeUpstreamPeriodic, typeUpstreamEnd:
+		return skipUpstream
+	case typeUDPTunnelUpstreamConnected, typeUDPPeriodic, typeUDPSessionEnd:
+		return skipUDP
+	case typeTCPConnectionStart, typeDownstreamStart:
+		// Where the connection goes is not known before there is an upstream:
+		// the opening is counted with the next entry.
+		ev.phase = tcpStarts
+		ev.hold = !r.set.has(slotUpstreamCluster)
+	case typeTCPUpstreamConnected:
+		ev.phase = tcpConnects
+	case typeTCPPeriodic, typeDownstreamPeriodic:
+		ev.phase = tcpContinues
+	default:
+		ev.phase = tcpEnds
+		ev.untyped = r.logType == typeNotSet
+		if r.intermediate {
+			ev.phase = tcpContinues
+		}
+	}
+	return numSkips
+}
+
+// entry fills e from a record and its identities.
+func (r *record) entry(e *mesh.Entry, reporter mesh.Reporter, res *resolved) {
+	*e = mesh.Entry{
+		Source: res.source, Destination: res.destination, Service: res.service, Custom: res.custom,
+		Reporter: reporter, Security: res.security,
+		GRPCStatus: mesh.NoGRPCStatus,
+		Code:       r.code, Flags: r.flags,
+		Start: time.Unix(r.start.sec, int64(r.start.nanos)),
+	}
+	switch {
+	case r.hasDuration:
+		e.Duration = r.duration.duration()
+	case r.hasLastByte:
+		e.Duration = r.lastByte.duration()
+	}
+	if r.tcp {
+		e.Protocol = mesh.ProtocolTCP
+		return
+	}
+	if e.RequestBytes = r.wireReceived; e.RequestBytes == 0 {
+		e.RequestBytes = r.requestHead + r.requestBody
+	}
+	if e.ResponseBytes = r.wireSent; e.ResponseBytes == 0 {
+		e.ResponseBytes = r.responseHead + r.responseBody
+	}
+	if uint(r.method) < uint(len(methods)) {
+		e.Method = methods[r.method]
+	}
+	r.grpc(e)
+	r.trace(e)
+}
+
+// methods are the values of envoy.config.core.v3.RequestMethod.
+var methods = [...]string{"", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+
+// grpc tells gRPC from HTTP and finds the status.
+func (r *record) grpc(e *mesh.Entry) {
+	const evidence = slots(1)<<slotContentType | 1<<slotGRPCStats | 1<<slotHeaderStatus | 1<<slotTrailerStatus
+	if r.set&evidence == 0 {
+		return
+	}
+	status, hasStatus := grpcStatus(r.get(slotTrailerStatus))
+	if !hasStatus {
+		status, hasStatus = grpcStatus(r.get(slotHeaderStatus))
+	}
+	switch contentType := r.get(slotContentType); {
+	case isGRPC(contentType), r.set.has(slotGRPCStats):
+	case contentType == "" && hasStatus: // the content type is not logged
+	default:
+		return
+	}
+	e.Protocol = mesh.ProtocolGRPC
+	if !hasStatus {
+		status = inferredStatus(e.Code, e.Flags)
+	}
+	e.GRPCStatus = status
+	if r.set.has(slotGRPCStats) {
+		e.HasMessages = grpcStats(bytesOf(r.strings[slotGRPCStats]), &e.RequestMessages, &e.ResponseMessages)
+	}
+}
+
+func isGRPC(contentType string) bool {
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+func grpcStatus(s string) (status int16, ok bool) {
+	if s == "" || len(s) > 4 {
+		return 0, false
+	}
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		status = status*10 + int16(c-'0')
+	}
+	return status, true
+}
+
+// inferredStatus is the status of a gRPC request that was answered without one,
+// from its HTTP status. An undisturbed 200 says only that the proxy does not log
+// the trailers.
+// Source: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+func inferredStatus(code uint32, flags mesh.Flags) int16 {
+	switch code {
+	case 0:
+		return mesh.NoGRPCStatus
+	case 200:
+		if flags == 0 {
+			return mesh.NoGRPCStatus
+		}
+		return 2 // UNKNOWN
+	case 400:
+		return 13 // INTERNAL
+	case 401:
+		return 16 // UNAUTHENTICATED
+	case 403:
+		return 7 // PERMISSION_DENIED
+	case 404:
+		return 12 // UNIMPLEMENTED
+	case 429, 502, 503, 504:
+		return 14 // UNAVAILABLE
+	}
+	return 2
+}
+
+// grpcStats reads an envoy.extensions.filters.http.grpc_stats.v3.FilterObject.
+func grpcStats(b []byte, request, response *uint64) bool {
+	for i := 0; i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			*request, *response = 0, 0
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireVarint:
+			*request = v
+		case 2<<3 | wireVarint:
+			*response = v
+		}
+		i = end
+	}
+	return true
+}
+
+// trace finds the ids of the trace: the tags, else what the headers say.
+func (r *record) trace(e *mesh.Entry) {
+	if id := r.get(slotTraceID); isTraceID(id) {
+		e.TraceID = id
+	}
+	if id := r.get(slotSpanID); len(id) == 16 && isHex(id) {
+		e.SpanID = id
+	}
+	if v := r.get(slotTraceSampled); v != "" {
+		e.TraceSampled = v == "true" || v == "1"
+	}
+	const headers = slots(1)<<slotTraceparent | 1<<slotB3TraceID
+	if e.TraceID != "" || r.set&headers == 0 {
+		return
+	}
+	if p := r.get(slotTraceparent); len(p) >= 55 && isHex(p[3:35]) {
+		e.TraceID = p[3:35]
+		e.TraceSampled = e.TraceSampled || p[54]&1 == 1 && p[54] < 'a' || p[54] == 'b' || p[54] == 'd' || p[54] == 'f'
+	} else if id := r.get(slotB3TraceID); isTraceID(id) {
+		e.TraceID = id
+		e.TraceSampled = e.TraceSampled || r.get(slotB3Sampled) == "1"
+	}
+}
+
+func isTraceID(id string) bool { return (len(id) == 32 || len(id) == 16) && isHex(id) }
+
+func isHex(s string) bool {
+	for _, c := range []byte(s) {
+		if hexDigits[c] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+var hexDigits = func() (t [256]byte) {
+	for _, c := range "0123456789abcdefABCDEF" {
+		t[c] = 1
+	}
+	return t
+}()
+
+// duration returns a Duration; what is negative or too long is 0 or the longest.
+func (s seconds) duration() time.Duration {
+	switch {
+	case s.sec < 0 || s.sec == 0 && s.nanos <= 0:
+		return 0
+	case s.sec > math.MaxInt64/int64(time.Second)-1:
+		return math.MaxInt64
+	}
+	return max(0, time.Duration(s.sec)*time.Second+time.Duration(s.nanos))
+}
+
+// time returns a Timestamp as the time since 1970.
+func (s seconds) time() time.Duration { return s.duration() }

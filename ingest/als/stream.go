@@ -1,0 +1,286 @@
+package als
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/mesh"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// stream is one StreamAccessLogs call: one worker thread of one Envoy with one
+// log configuration.
+type stream struct {
+	s      *Server
+	opened time.Time
+
+	// Of the reading goroutine alone.
+	memo       memo
+	labels     *labelSet
+	generation uint64 // of the registry's snapshot that memo is from
+	nodeKey    uint64 // names the proxy in the TCP table
+	periodic   bool   // the log has entries of open TCP connections
+	lead       int64  // by how many nanoseconds the proxy's clock is ahead of ours
+	consume    context.Context
+
+	mu sync.Mutex // guards writing id against Connections; the reading goroutine writes
+	id identity
+
+	waiting  atomic.Int64 // since when it waits for a message, Unix nanoseconds; 0 if it works
+	messages atomic.Uint64
+	stats    streamStats
+}
+
+type streamStats struct {
+	entries, skipped, dropped atomic.Uint64
+	last                      atomic.Int64 // when the last message came, Unix nanoseconds
+	sampled                   atomic.Uint64
+	missing                   [numMissing]atomic.Uint64
+}
+
+// Ways in which a stream ends.
+const (
+	endClient  = "client"
+	endAge     = "age"
+	endDrain   = "drain"
+	endRefused = "refused"
+	endBroken  = "broken"
+)
+
+const (
+	// quiet is how long after a message nothing may have come for the stream to
+	// end: what was under way is then here.
+	quiet = 2 * time.Millisecond
+	// idle is longer than Envoy holds entries back by default (1 s).
+	idle = 1500 * time.Millisecond
+)
+
+// fresh is how much later than its stream a TCP connection must have started to
+// be surely unknown elsewhere: longer than Envoy holds entries back.
+const fresh = time.Second
+
+var errIdentity = errors.New("the node identifier contradicts the client certificate")
+
+func (s *Server) newStream(ctx context.Context, now time.Time) *stream {
+	st := &stream{
+		s: s, opened: now, memo: newMemo(s.cfg.MemoEntries), labels: s.labels.Load(),
+		consume: context.WithoutCancel(ctx), // what has arrived is counted, also if the proxy is gone
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		if a, ok := p.Addr.(*net.TCPAddr); ok {
+			ip, _ := netip.AddrFromSlice(a.IP)
+			st.id.remote = ip.Unmap()
+		}
+		if tls, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(tls.State.VerifiedChains) > 0 {
+			st.id.principal = certificatePrincipal(tls.State.VerifiedChains[0][0])
+		}
+	}
+	st.stats.last.Store(now.UnixNano())
+	st.setNode(node{})
+	return st
+}
+
+// serve is the handler of a stream. The messages are read in a goroutine of
+// their own, so that the handler can return while a read is blocked: that is
+// the only way to end a stream which loses nothing.
+func (s *Server) serve(ss grpc.ServerStream) error {
+	st := s.newStream(ss.Context(), time.Now())
+	s.add(st)
+	done := make(chan error, 1)
+	go func() {
+		err := st.read(ss)
+		s.remove(st)
+		done <- err
+	}()
+	reason, err := st.wait(done)
+	s.m.sessions.WithLabelValues(reason).Inc()
+	if err != nil {
+		return err
+	}
+	if err := ss.SendMsg(ingest.NewFrame(nil)); err != nil { // an empty StreamAccessLogsResponse
+		return fmt.Errorf("answer access-log stream: %w", err)
+	}
+	return nil
+}
+
+// wait returns when the stream has ended or should.
+func (st *stream) wait(done <-chan error) (reason string, err error) {
+	var age <-chan time.Time
+	if max := st.s.cfg.ConnectionAge; max > 0 {
+		spread := st.s.cfg.ConnectionAgeJitter * (2*rand.Float64() - 1)
+		timer := time.NewTimer(time.Duration(float64(max) * (1 + spread)))
+		defer timer.Stop()
+		age = timer.C
+	}
+	select {
+	case err := <-done:
+		return ended(err)
+	case <-age:
+		reason = endAge
+	case <-st.s.draining:
+		reason = endDrain
+	}
+	before := st.messages.Load()
+	tick := time.NewTicker(quiet / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return ended(err)
+		case now := <-tick.C:
+			since := st.waiting.Load()
+			if since == 0 {
+				continue
+			}
+			if rest := time.Duration(now.UnixNano() - since); rest >= idle || rest >= quiet && st.messages.Load() > before {
+				return reason, nil
+			}
+		}
+	}
+}
+
+func ended(err error) (string, error) {
+	switch {
+	case err == nil:
+		return endClient, nil
+	case errors.Is(err, errIdentity):
+		return endRefused, status.Error(codes.PermissionDenied, err.Error())
+	}
+	return endBroken, err
+}
+
+// read takes messages until the stream ends. A nil error means that the client
+// closed it.
+func (st *stream) read(ss grpc.ServerStream) error {
+	var f ingest.Frame
+	defer f.Free()
+	st.waiting.Store(st.opened.UnixNano())
+	for {
+		err := ss.RecvMsg(&f)
+		arrived := time.Now()
+		st.waiting.Store(0)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = st.message(f.Bytes(), arrived)
+		f.Free()
+		if err != nil {
+			return err
+		}
+		counted := time.Now()
+		st.s.m.latency.Observe(counted.Sub(arrived).Seconds())
+		st.stats.last.Store(arrived.UnixNano())
+		st.messages.Add(1)
+		st.waiting.Store(counted.UnixNano())
+	}
+}
+
+// message counts the entries of one message.
+func (st *stream) message(b []byte, arrived time.Time) error {
+	books := &st.s.books
+	books.frames.Add(1)
+	books.bytes.Add(uint64(len(b)))
+	refuse := func(why refusal) {
+		books.refusedFrames[why].Add(1)
+		books.refusedBytes[why].Add(uint64(len(b)))
+	}
+	f, ok := scan(b)
+	if !ok {
+		refuse(refusedMalformed)
+		return nil
+	}
+	if f.hasIdentifier {
+		n, ok := parseNode(&f)
+		if !ok {
+			refuse(refusedIdentifier)
+			return nil
+		}
+		if err := st.identify(n, arrived); err != nil {
+			refuse(refusedIdentity)
+			return err
+		}
+	}
+	if f.entries == 0 {
+		return nil
+	}
+	books.received.Add(uint64(f.entries))
+	w := <-st.s.workers
+	w.count(st, &f, arrived)
+	st.s.workers <- w
+	return nil
+}
+
+// identify takes the node identifier of the stream.
+func (st *stream) identify(n node, now time.Time) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.id.forget(st.s.registry, now)
+	st.memo.clear()
+	st.setNode(n)
+	if !st.id.claim(n) {
+		st.s.m.mismatches.Inc()
+		st.s.log.Warn("access-log stream contradicts its client certificate",
+			slog.String("remote", st.id.remote.String()), slog.String("principal", st.id.principal),
+			slog.String("node", n.id), slog.String("namespace", n.workload.Namespace),
+			slog.String("service_account", n.serviceAccount))
+		if st.s.cfg.Identity == IdentityStrict {
+			st.s.m.refused.Inc()
+			return errIdentity
+		}
+	}
+	if st.s.cfg.Learned.Enabled {
+		st.id.learn(st.s.registry, st.s.cfg.Identity == IdentityPermissive, now)
+	}
+	return nil
+}
+
+// setNode names the proxy for the TCP table.
+func (st *stream) setNode(n node) {
+	var h maphash.Hash
+	h.SetSeed(memoSeed)
+	name := n.id
+	if name == "" {
+		name = st.id.remote.String()
+	}
+	h.WriteString(name)
+	h.WriteByte(0)
+	h.WriteString(n.logName)
+	h.WriteByte(0)
+	h.WriteString(st.id.principal)
+	st.nodeKey = h.Sum64()
+	st.periodic = st.s.tcp.logsPeriodically(st.nodeKey)
+}
+
+// refresh forgets what was remembered under other circumstances.
+func (st *stream) refresh(labels *labelSet) *snapshot {
+	s := st.s.registry.snapshot.Load()
+	if s.generation != st.generation || labels != st.labels {
+		st.memo.clear()
+		st.generation, st.labels = s.generation, labels
+	}
+	return s
+}
+
+// authority reports whether the authority may name the service of an entry.
+func (st *stream) authority(r *record, reporter mesh.Reporter) bool {
+	return st.s.cfg.AuthorityFallback && reporter == mesh.ReporterSource && st.id.node.role != roleRouter &&
+		!r.set.has(slot(mesh.LabelDestinationService)) && clusterHost(r.get(slotUpstreamCluster)) == ""
+}

@@ -1,0 +1,160 @@
+package als
+
+// decode reads one serialised HTTPAccessLogEntry or TCPAccessLogEntry. It
+// reports false if the entry is malformed.
+func (r *record) decode(b []byte, tcp bool) bool {
+	r.reset(tcp)
+	if tcp {
+		return r.tcpEntry(b)
+	}
+	return r.httpEntry(b)
+}
+
+func (r *record) httpEntry(b []byte) bool {
+	ok := true
+	for i := 0; ok && i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes: // common_properties
+			ok = r.common(b[v:end])
+		case 3<<3 | wireBytes: // request
+			ok = r.request(b[v:end])
+		case 4<<3 | wireBytes: // response
+			ok = r.response(b[v:end])
+		}
+		i = end
+	}
+	return ok
+}
+
+func (r *record) tcpEntry(b []byte) bool {
+	ok := true
+	for i := 0; ok && i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes: // common_properties
+			ok = r.common(b[v:end])
+		case 2<<3 | wireBytes: // connection_properties
+			ok = r.connection(b[v:end])
+		}
+		i = end
+	}
+	return ok
+}
+
+func (r *record) connection(b []byte) bool {
+	for i := 0; i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireVarint:
+			r.connReceived = v
+		case 2<<3 | wireVarint:
+			r.connSent = v
+		}
+		i = end
+	}
+	return true
+}
+
+// request reads an HTTPRequestProperties.
+func (r *record) request(b []byte) bool {
+	for i := 0; i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireVarint:
+			r.method = int32(v)
+		case 3<<3 | wireBytes:
+			r.put(slotAuthority, b[v:end])
+		case 11<<3 | wireVarint:
+			r.requestHead = v
+		case 12<<3 | wireVarint:
+			r.requestBody = v
+		case 13<<3 | wireBytes:
+			key, value, ok := mapEntry(b[v:end])
+			if !ok {
+				return false
+			}
+			if n := len(key); n == 11 || n == 12 {
+				r.requestHeader(lend(key), value)
+			}
+		}
+		i = end
+	}
+	return true
+}
+
+func (r *record) requestHeader(key string, value []byte) {
+	switch key {
+	case "traceparent":
+		r.put(slotTraceparent, value)
+	case "x-b3-spanid":
+		r.put(slotB3SpanID, value)
+	case "x-b3-traceid":
+		r.put(slotB3TraceID, value)
+	case "x-b3-sampled":
+		r.put(slotB3Sampled, value)
+	case "content-type":
+		r.put(slotContentType, value)
+	}
+}
+
+// response reads an HTTPResponseProperties.
+func (r *record) response(b []byte) bool {
+	for i := 0; i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes:
+			if !uint32Value(b[v:end], &r.code) {
+				return false
+			}
+		case 2<<3 | wireVarint:
+			r.responseHead = v
+		case 3<<3 | wireVarint:
+			r.responseBody = v
+		case 4<<3 | wireBytes, 5<<3 | wireBytes:
+			key, value, ok := mapEntry(b[v:end])
+			if !ok {
+				return false
+			}
+			if len(key) == len("grpc-status") && lend(key) == "grpc-status" {
+				if tag>>3 == 4 {
+					r.put(slotHeaderStatus, value)
+				} else {
+					r.put(slotTrailerStatus, value)
+				}
+			}
+		}
+		i = end
+	}
+	return true
+}
+
+// uint32Value reads a google.protobuf.UInt32Value.
+func uint32Value(b []byte, x *uint32) bool {
+	for i := 0; i < len(b); {
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		if tag == 1<<3|wireVarint {
+			*x = uint32(v)
+		}
+		i = end
+	}
+	return true
+}
