@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tallygate/tallygate/internal/config"
+)
+
+// reload reads the configuration again and applies what has changed, whole or
+// not at all, and says how it went in the log and the metrics.
+func (d *daemon) reload(ctx context.Context, failed chan<- error) {
+	changes, err := d.tryReload(ctx, failed)
+	d.reloads.Record(err)
+	if err != nil {
+		d.log.Error("Reload refused; the configuration stays as it is", "err", err)
+		return
+	}
+	d.log.Info("Configuration reloaded", "changed", paths(changes))
+}
+
+func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.Change, error) {
+	before := d.cfg.Load()
+	after, err := loadConfig(ctx, d.src)
+	if err != nil {
+		return nil, err
+	}
+	changes := config.Diff(before, after)
+	if keys := config.Restart(changes); len(keys) > 0 {
+		return nil, fmt.Errorf("needs restart: %s", strings.Join(keys, ", "))
+	}
+	useCertificates, err := d.prepareCertificates(after)
+	if err != nil {
+		return nil, err
+	}
+
+	// What can still fail comes first, and is undone.
+	push := touched(changes, "exporters", "push")
+	if push {
+		if err := d.pushing.replace(before, after, failed); err != nil {
+			return nil, err
+		}
+	}
+	if touched(changes, "labels", "red") {
+		if err := d.reconfigure(after, touched(changes, "labels")); err != nil {
+			if push {
+				err = fmt.Errorf("%w; going back to the old exporters: %w", err, d.pushing.replace(after, before, failed))
+			}
+			return nil, err
+		}
+	}
+	useCertificates()
+	d.log.SetLevel(after.Log)
+	d.cfg.Store(after)
+	return changes, nil
+}
+
+// reconfigure changes the table, and the labels at both of its ends.
+func (d *daemon) reconfigure(after *config.Config, labels bool) error {
+	if !labels {
+		return d.table.Reconfigure(after.RED, after.Labels)
+	}
+	return d.labels.change(func() error {
+		if err := d.table.Reconfigure(after.RED, after.Labels); err != nil {
+			return err
+		}
+		d.als.SetLabels(after.Labels)
+		return nil
+	})
+}
+
+// prepareCertificates reads the certificates of every listener, also of those
+// whose keys are the same: the files may not be.
+func (d *daemon) prepareCertificates(after *config.Config) (use func(), err error) {
+	var apply [3]func()
+	if apply[0], err = d.alsListener.PrepareTLS(after.Ingest.ALS.TLS); err != nil {
+		return nil, err
+	}
+	if apply[1], err = d.metricsListener.PrepareTLS(after.Prometheus.TLS); err != nil {
+		return nil, err
+	}
+	if apply[2], err = d.admin.PrepareTLS(after.Admin.TLS); err != nil {
+		return nil, err
+	}
+	return func() {
+		for _, a := range apply {
+			a()
+		}
+	}, nil
+}
+
+// touched reports whether a change is in one of the top-level sections.
+func touched(changes []config.Change, sections ...string) bool {
+	return slices.ContainsFunc(changes, func(c config.Change) bool {
+		top, _, _ := strings.Cut(c.Path, ".")
+		return slices.Contains(sections, top)
+	})
+}
+
+func paths(changes []config.Change) []string {
+	list := make([]string, len(changes))
+	for i, c := range changes {
+		list[i] = c.Path
+	}
+	return list
+}
