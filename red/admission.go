@@ -1,15 +1,9 @@
 package red
 
 import (
-	"hash/maphash"
-	"math/bits"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unique"
-
-	"github.com/tallygate/tallygate/mesh"
 )
 
 // admission decides which series a view may have. Its lock is taken before that
@@ -28,82 +22,6 @@ func (a *admission) init(labels, custom int) {
 	a.values = make([]map[string]int32, labels)
 	for i := range a.values {
 		a.values[i] = make(map[string]int32)
-	}
-}
-
-// alias says as which series the entries of a key count that the caps do not
-// admit. Aliases are found by a part of their hash, so that there is a fixed
-// number of them, and live until the next sweep.
-type alias struct {
-	hash       uint64
-	key        key
-	target     key
-	targetHash uint64
-	capped     uint64 // bit set by place in the schema
-	overflow   bool
-}
-
-const aliasesPerShard = 64
-
-// alias returns the alias of k, or nil.
-func (sh *shard) alias(hash uint64, k *key) *alias {
-	if sh.aliases == nil {
-		return nil
-	}
-	if a := &sh.aliases[hash%aliasesPerShard]; a.hash == hash && a.key == *k {
-		return a
-	}
-	return nil
-}
-
-func (v *view) hash(k *key) uint64 { return maphash.Comparable(v.seed, *k) }
-
-// observe counts e under k; books is 1 if it counts in the table's book here.
-func (v *view) observe(k *key, e *mesh.Entry, now int64, books uint64) {
-	hash := v.hash(k)
-	sh := v.shardOf(hash)
-	sh.mu.Lock()
-	s := sh.find(hash, k)
-	if s == nil {
-		var a alias
-		if known := sh.alias(hash, k); known != nil {
-			a = *known
-		} else {
-			a = alias{hash: hash, key: *k, target: *k, targetHash: hash}
-		}
-		sh.mu.Unlock()
-		v.observeNew(&a, e, now, books)
-		return
-	}
-	v.add(s, e, now)
-	sh.counted += books
-	sh.mu.Unlock()
-}
-
-// observeNew counts e under a, for whose key there is no series.
-func (v *view) observeNew(a *alias, e *mesh.Entry, now int64, books uint64) {
-	for {
-		sh := v.shardOf(a.targetHash)
-		sh.mu.Lock()
-		if s := sh.find(a.targetHash, &a.target); s != nil {
-			v.add(s, e, now)
-			sh.counted += books
-			if a.overflow {
-				sh.overflowed++
-			}
-			if a.capped != 0 {
-				if sh.capped == nil {
-					sh.capped = make([]uint64, len(v.schema.labels))
-				}
-				for c := a.capped; c != 0; c &= c - 1 {
-					sh.capped[bits.TrailingZeros64(c)]++
-				}
-			}
-			sh.mu.Unlock()
-			return
-		}
-		sh.mu.Unlock()
-		v.admit(a, now)
 	}
 }
 
@@ -159,80 +77,4 @@ func (v *view) has(a *alias) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.find(a.targetHash, &a.target) != nil
-}
-
-// capLabels makes those labels of k overflow whose value is new and of which
-// the view has as many values as it may, and returns them by their place in the
-// schema.
-func (v *view) capLabels(k *key) (capped uint64) {
-	if v.admission.custom > 0 && k.custom != (mesh.Custom{}) && strings.Count(k.custom.Value(), "\x00") != v.admission.custom {
-		// Of a reload: equal label sets must have equal keys.
-		k.custom = unique.Make(joinCustom(splitCustom(k.custom.Value(), v.admission.custom)))
-	}
-	var labels labelSet
-	for i, l := range v.schema.labels {
-		if l == labelID(mesh.LabelReporter) || l == labelID(mesh.LabelRequestProtocol) {
-			continue
-		}
-		values := v.admission.values[i]
-		if len(values) < v.limits.labelValues {
-			continue
-		}
-		value := labelValue(k, l)
-		if _, ok := values[value]; !ok && value != Overflow {
-			labels |= 1 << l
-			capped |= 1 << i
-		}
-	}
-	if labels != 0 {
-		setOverflow(k, labels)
-	}
-	return capped
-}
-
-// overflowKey returns the key of the overflow series that counts k.
-func (v *view) overflowKey(k *key) key {
-	o := *k
-	keep := labelSet(1)<<mesh.LabelReporter | labelSet(1)<<mesh.LabelRequestProtocol
-	setOverflow(&o, v.schema.set&^keep)
-	return o
-}
-
-// setOverflow makes the labels of k overflow.
-func setOverflow(k *key, labels labelSet) {
-	if some := labels & sourceLabels; some != 0 {
-		w := workload(k.source)
-		some.each(func(l labelID) { *sourceField(&w, l) = Overflow })
-		k.source = unique.Make(w)
-	}
-	if some := labels & destinationLabels; some != 0 {
-		w := workload(k.destination)
-		some.each(func(l labelID) { *destinationField(&w, l) = Overflow })
-		k.destination = unique.Make(w)
-	}
-	if some := labels & serviceLabels; some != 0 {
-		s := service(k.service)
-		some.each(func(l labelID) { *serviceField(&s, l) = Overflow })
-		k.service = unique.Make(s)
-	}
-	if some := labels >> labelCustom0 << labelCustom0; some != 0 {
-		values := splitCustom(k.custom.Value(), strings.Count(k.custom.Value(), "\x00"))
-		some.each(func(l labelID) { values[l-labelCustom0] = Overflow })
-		k.custom = unique.Make(joinCustom(values))
-	}
-	if labels.has(labelID(mesh.LabelResponseCode)) || labels.has(labelSpanName) {
-		k.setCode(codeOverflow)
-	}
-	if labels.has(labelID(mesh.LabelGRPCResponseStatus)) {
-		k.setStatus(statusOverflow)
-	}
-	if labels.has(labelID(mesh.LabelResponseFlags)) {
-		k.flags = flagsOverflow
-	}
-	if labels.has(labelID(mesh.LabelConnectionSecurityPolicy)) || labels.has(labelSpanStatus) {
-		k.setSecurity(securityOverflow)
-	}
-	if labels.has(labelSpanService) {
-		k.source = unique.Make(mesh.Workload{CanonicalService: Overflow})
-	}
 }

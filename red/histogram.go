@@ -28,8 +28,7 @@ const nanosPerMilli = 1e6
 func newBuckets(bounds []float64, scale float64) *buckets {
 	b := &buckets{bounds: make([]uint64, 0, len(bounds)+1)}
 	for _, bound := range bounds {
-		// 0.0003 ms is 299.99999999999994 ns in floating point.
-		b.bounds = append(b.bounds, clampUint64(math.Floor(bound*scale*(1+1e-12))))
+		b.bounds = append(b.bounds, integerBound(bound*scale))
 	}
 	b.bounds = append(b.bounds, math.MaxUint64)
 	for n := range b.first {
@@ -44,9 +43,14 @@ func newBuckets(bounds []float64, scale float64) *buckets {
 	return b
 }
 
-func clampUint64(f float64) uint64 {
+// integerBound returns the greatest integer up to f, which may be a rounding
+// error below it: 0.0003 ms is 299.99999999999994 ns.
+func integerBound(f float64) uint64 {
 	if f >= math.MaxUint64 {
 		return math.MaxUint64 - 1
+	}
+	if up := math.Ceil(f); up-f <= 4e-16*f {
+		return uint64(up)
 	}
 	return uint64(f)
 }

@@ -2,9 +2,6 @@ package red
 
 import (
 	"math"
-	"sync"
-	"sync/atomic"
-	"unique"
 
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -139,70 +136,8 @@ func (kr *keyer) ofSpan(k *key, e *mesh.Entry) {
 
 // forget empties the memos.
 func (kr *keyer) forget() {
-	kr.source.forget()
-	kr.destination.forget()
-	kr.service.forget()
-	kr.custom.forget()
-}
-
-// mask takes the excluded fields out of canonical values.
-type mask[T comparable] struct {
-	mode    maskMode
-	apply   func(T) T
-	unknown unique.Handle[T] // stands for the zero Handle
-
-	// memo holds what apply makes of a value. It is emptied when it is full:
-	// then values that are still used come back.
-	memo sync.Map // unique.Handle[T] to unique.Handle[T]
-	size atomic.Int64
-}
-
-type maskMode uint8
-
-const (
-	maskAll  maskMode = iota // every field is excluded
-	maskSome                 // some are
-	maskNone                 // none is
-)
-
-const maxMemo = 1 << 15
-
-func (m *mask[T]) init(labels, of labelSet, unknown T, apply func(T) T) {
-	m.unknown = unique.Make(unknown)
-	m.apply = apply
-	switch labels & of {
-	case 0:
-		m.mode = maskAll
-	case of:
-		m.mode = maskNone
-	default:
-		m.mode = maskSome
-	}
-}
-
-func (m *mask[T]) of(h unique.Handle[T]) unique.Handle[T] {
-	if m.mode == maskAll {
-		return unique.Handle[T]{}
-	}
-	if h == (unique.Handle[T]{}) {
-		h = m.unknown
-	}
-	if m.mode == maskNone {
-		return h
-	}
-	if masked, ok := m.memo.Load(h); ok {
-		return masked.(unique.Handle[T])
-	}
-	masked := unique.Make(m.apply(h.Value()))
-	if m.size.Add(1) > maxMemo {
-		m.forget()
-	}
-	m.memo.Store(h, masked)
-	return masked
-}
-
-// forget empties the memo.
-func (m *mask[T]) forget() {
-	m.memo.Clear()
-	m.size.Store(0)
+	kr.source.memo.forget()
+	kr.destination.memo.forget()
+	kr.service.memo.forget()
+	kr.custom.memo.forget()
 }

@@ -1,6 +1,9 @@
 package red
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Native is a histogram with exponential buckets, as Prometheus' native
 // histograms and OpenTelemetry's exponential histograms have them. Values are
@@ -81,40 +84,53 @@ func (n *Native) halve() {
 	n.Counts = merged
 }
 
-// nativeBounds are the upper bounds, in [0.5, 1), of the buckets of one power
-// of two, by schema.
-var nativeBounds = func() (b [maxSchema + 1][]float64) {
-	for s := range b {
-		for i := range 1 << s {
-			b[s] = append(b[s], math.Exp2(float64(i)/float64(int(1)<<s)-1))
-		}
-	}
-	return b
-}()
-
 const maxSchema = 8
 
-// nativeIndex returns the index of the bucket of v.
+// octave divides a power of two into the buckets of a schema, by the fraction
+// bits of a float64.
+type octave struct {
+	bounds []uint64  // inclusive upper bounds: 0 first, then rising
+	first  [64]uint8 // the lowest bucket by the six highest bits
+}
+
+var octaves = func() (o [maxSchema + 1]octave) {
+	for s := range o {
+		for i := range 1 << s {
+			bound := math.Exp2(float64(i) / float64(int(1)<<s))
+			o[s].bounds = append(o[s].bounds, math.Float64bits(bound)&fractionMask)
+		}
+		for high := range o[s].first {
+			o[s].first[high] = uint8(min(255, slices.IndexFunc(append(o[s].bounds, math.MaxUint64), func(b uint64) bool {
+				return b >= uint64(high)<<(fractionBits-6)
+			})))
+		}
+	}
+	return o
+}()
+
+const (
+	fractionBits = 52
+	fractionMask = uint64(1)<<fractionBits - 1
+	exponentBias = 1023
+)
+
+// nativeIndex returns the index of the bucket of v, which is positive and not
+// subnormal.
 func nativeIndex(v float64, schema int32) int32 {
-	frac, exp := math.Frexp(v) // v = frac * 2^exp, frac in [0.5, 1)
+	b := math.Float64bits(v)
+	exp, fraction := int32(b>>fractionBits)-exponentBias, b&fractionMask
 	if schema <= 0 {
-		if frac == 0.5 { // a power of two is its bucket's upper bound
-			exp--
+		if fraction != 0 { // a power of two is its bucket's upper bound
+			exp++
 		}
-		shift := -schema
-		return int32((exp + (1 << shift) - 1) >> shift)
+		return (exp + 1<<-schema - 1) >> -schema
 	}
-	bounds := nativeBounds[schema]
-	lo, hi := 0, len(bounds)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if bounds[mid] < frac {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	o := &octaves[schema]
+	i := int(o.first[fraction>>(fractionBits-6)])
+	for i < len(o.bounds) && o.bounds[i] < fraction {
+		i++
 	}
-	return int32((exp-1)<<schema + lo)
+	return exp<<schema + int32(i)
 }
 
 // schemaFor returns the coarsest resolution at which a bucket is at most factor

@@ -2,10 +2,10 @@ package red
 
 import "sync"
 
-// numShards divides a view. At 10,000 series a shard has 80, so that a snapshot
-// holds its lock for some microseconds.
+// numShards divides a view. At 10,000 series a shard has 10, so that a snapshot
+// holds its lock for a few microseconds.
 const (
-	shardBits = 7
+	shardBits = 10
 	numShards = 1 << shardBits
 )
 
@@ -49,7 +49,7 @@ func (sh *shard) find(hash uint64, k *key) *series {
 func (sh *shard) insert(s *series) {
 	if 4*(len(sh.list)+1) > 3*len(sh.slots) {
 		old := sh.slots
-		sh.slots = make([]slot, max(16, 2*len(old)))
+		sh.slots = make([]slot, max(8, 2*len(old)))
 		for _, o := range old {
 			if o.s != nil {
 				sh.place(o)
