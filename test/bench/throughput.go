@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tallygate/tallygate/internal/envoysim"
+)
+
+// driven is a server with a fleet connected to it.
+type driven struct {
+	*server
+	fleet *envoysim.Fleet
+	sent  envoysim.Sent // in all
+}
+
+// drive connects a fleet and sends one round of all messages, after which every
+// label set is there.
+func drive(ctx context.Context, s *server, t *envoysim.Traffic) (*driven, error) {
+	f, err := envoysim.Dial(ctx, s.target, t)
+	if err != nil {
+		return nil, err
+	}
+	d := &driven{server: s, fleet: f}
+	d.sent.Messages = int64(t.Profile.Streams) // the identifiers
+	_, err = d.run(ctx, t.Round(), 0)
+	return d, err
+}
+
+// used is what a run took.
+type used struct {
+	entries int64
+	cpu     time.Duration
+	wall    time.Duration
+	late    time.Duration
+}
+
+func (u used) perCoreSecond() float64 { return float64(u.entries) / u.cpu.Seconds() }
+
+// run sends entries and returns when the server is done with them.
+func (d *driven) run(ctx context.Context, entries int64, rate float64) (used, error) {
+	before, err := d.cpu()
+	if err != nil {
+		return used{}, err
+	}
+	began := time.Now()
+	sent, err := d.fleet.Send(ctx, entries, rate)
+	d.sent.Entries += sent.Entries
+	d.sent.Messages += sent.Messages
+	if err != nil {
+		return used{}, err
+	}
+	wait, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := envoysim.WaitCounter(wait, d.status, d.messages, float64(d.sent.Messages)); err != nil {
+		return used{}, err
+	}
+	wall := time.Since(began)
+	after, err := d.cpu()
+	return used{sent.Entries, after - before, wall, sent.Late}, err
+}
+
+// verify compares what was sent over all runs with what is exposed.
+func (d *driven) verify(ctx context.Context) error {
+	if d.metrics == "" {
+		return nil
+	}
+	for _, metric := range []string{"tallygate_red_entries_counted_total", "istio_requests_total"} {
+		got, err := envoysim.ReadCounter(ctx, d.metrics, metric)
+		if err != nil {
+			return err
+		}
+		if int64(got) != d.sent.Entries {
+			return fmt.Errorf("%s is %.0f after %d entries were sent", metric, got, d.sent.Entries)
+		}
+	}
+	return nil
+}
+
+func (d *driven) close() error { return errors.Join(d.fleet.Close(), d.stop()) }
+
+// contestant is one line of the table of throughput.
+type contestant struct {
+	name    string
+	entries int64 // per run
+	start   func(context.Context) (*server, error)
+	tuples  int
+	runs    []used
+}
+
+func (c *contestant) median() float64 {
+	var v []float64
+	for _, r := range c.runs {
+		v = append(v, r.perCoreSecond())
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// throughput runs all contestants in turns.
+func throughput(ctx context.Context, cs []*contestant, rounds int) (err error) {
+	driven := make([]*driven, len(cs))
+	defer func() {
+		for _, d := range driven {
+			if d != nil {
+				err = errors.Join(err, d.close())
+			}
+		}
+	}()
+	traffic := map[int]*envoysim.Traffic{}
+	for i, c := range cs {
+		if traffic[c.tuples] == nil {
+			p := envoysim.DefaultProfile()
+			p.Tuples = c.tuples
+			if traffic[c.tuples], err = envoysim.NewTraffic(p); err != nil {
+				return err
+			}
+		}
+		s, err := c.start(ctx)
+		if err != nil {
+			return err
+		}
+		if driven[i], err = drive(ctx, s, traffic[c.tuples]); err != nil {
+			return fmt.Errorf("%s: %w", c.name, errors.Join(err, s.stop()))
+		}
+	}
+	for round := range rounds {
+		for i, c := range cs {
+			u, err := driven[i].run(ctx, c.entries, 0)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			c.runs = append(c.runs, u)
+			progress("round %d  %-28s %9.0f entries per core-second, %8.0f/s", round+1, c.name, u.perCoreSecond(), float64(u.entries)/u.wall.Seconds())
+		}
+	}
+	for i, c := range cs {
+		if err := driven[i].verify(ctx); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return nil
+}
