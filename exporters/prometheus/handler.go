@@ -24,6 +24,10 @@ type Handler struct {
 	books   prometheus.Gatherers
 	metrics *metrics
 
+	// formats are what is offered, by preference among those that a client
+	// accepts alike.
+	formats []expfmt.Format
+
 	slots chan struct{} // one per scrape at a time
 	text  *cache
 	proto *cache
@@ -39,16 +43,23 @@ func New(cfg Config, t *red.Table, books prometheus.Gatherer) (*Handler, error) 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	oldOpenMetrics, err := expfmt.NewOpenMetricsFormat(expfmt.OpenMetricsVersion_0_0_1)
+	if err != nil {
+		return nil, fmt.Errorf("making the formats: %w", err)
+	}
 	reg := prometheus.NewRegistry()
 	return &Handler{
 		cfg:     cfg,
 		table:   t,
 		books:   prometheus.Gatherers{books, reg},
 		metrics: newMetrics(reg),
-		slots:   make(chan struct{}, cfg.MaxConcurrentScrapes),
-		text:    newCache(textLabels),
-		proto:   newCache(protoLabels),
-		final:   final{done: make(chan struct{})},
+		formats: []expfmt.Format{
+			expfmt.NewFormat(expfmt.TypeProtoDelim), expfmt.NewFormat(expfmt.TypeOpenMetrics), oldOpenMetrics, expfmt.NewFormat(expfmt.TypeTextPlain),
+		},
+		slots: make(chan struct{}, cfg.MaxConcurrentScrapes),
+		text:  newCache(textLabels),
+		proto: newCache(protoLabels),
+		final: final{done: make(chan struct{})},
 	}, nil
 }
 
@@ -59,12 +70,6 @@ type scrape struct {
 	writer   *writer
 	proto    proto
 	gzip     *gzip.Writer
-}
-
-// formats are what is offered, by preference among those that a client accepts
-// alike.
-var formats = []expfmt.Format{
-	expfmt.FmtProtoDelim, expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtText,
 }
 
 // ServeHTTP answers a scrape.
@@ -97,7 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	format := expfmt.NegotiateAccept(r.Header, formats...)
+	format := expfmt.NegotiateAccept(r.Header, h.formats...)
 	w.Header().Set("Content-Type", string(format))
 	w.Header().Add("Vary", "Accept, Accept-Encoding")
 	zip := acceptsGzip(r.Header)
