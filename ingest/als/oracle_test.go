@@ -66,7 +66,7 @@ func oracle(c *alfv3.AccessLogCommon, h *alfv3.HTTPAccessLogEntry, t *alfv3.TCPA
 	r.lastByte = seconds{c.GetTimeToLastDownstreamTxByte().GetSeconds(), c.GetTimeToLastDownstreamTxByte().GetNanos()}
 	r.hasLastByte = c.GetTimeToLastDownstreamTxByte() != nil
 	r.wireSent, r.wireReceived = c.GetDownstreamWireBytesSent(), c.GetDownstreamWireBytesReceived()
-	r.intermediate = c.GetIntermediateLogEntry()
+	r.intermediate = c.GetIntermediateLogEntry() //lint:ignore SA1019 older proxies still set it
 	r.logType = int32(c.GetAccessLogType())
 	f := c.GetResponseFlags()
 	for i, on := range []bool{
@@ -143,6 +143,7 @@ func checkFrame(t *testing.T, data []byte) {
 	}
 	r, n := new(record), 0
 	r.setTags(oracleTags)
+	r.begin()
 	c := f.cursor()
 	for b, ok := c.next(); ok; b, ok = c.next() {
 		ok := r.decode(b, f.logs == tagTCPLogs)

@@ -2,66 +2,53 @@ package als
 
 import "github.com/tallygate/tallygate/mesh"
 
+// tagSlots are the custom tags with a meaning of their own: every label, and
+// what feeds the traces.
+var tagSlots = func() map[string]slot {
+	m := map[string]slot{"trace_id": slotTraceID, "span_id": slotSpanID, "trace_sampled": slotTraceSampled}
+	for l := mesh.Label(0); l < mesh.NumLabels; l++ {
+		m[l.String()] = slot(l)
+	}
+	return m
+}()
+
+// tagTable is tagSlots as a perfect hash table: a name is looked up for every
+// tag of every entry.
+var tagTable, tagMultiplier = func() (t [128]tagName, multiplier uint32) {
+search:
+	for multiplier = 0x9e3779b1; ; multiplier += 2 {
+		t = [128]tagName{}
+		for name, s := range tagSlots {
+			place := &t[tagHash(name, multiplier)]
+			if place.name != "" {
+				continue search
+			}
+			*place = tagName{name, s}
+		}
+		return t, multiplier
+	}
+}()
+
+type tagName struct {
+	name string
+	slot slot
+}
+
+// tagHash needs the last four bytes and the length: the labels of both sides end
+// alike.
+func tagHash(name string, multiplier uint32) uint32 {
+	n := len(name)
+	x := uint32(name[n-1]) | uint32(name[n-2])<<8 | uint32(name[n-3])<<16 | uint32(name[n-4])<<24
+	return (x ^ uint32(n)) * multiplier >> 25
+}
+
 // tagSlot returns the slot of a custom tag with a meaning of its own, numSlots
 // if the name has none.
 func tagSlot(name string) slot {
-	switch name {
-	case "reporter":
-		return slot(mesh.LabelReporter)
-	case "source_workload":
-		return slot(mesh.LabelSourceWorkload)
-	case "source_canonical_service":
-		return slot(mesh.LabelSourceCanonicalService)
-	case "source_canonical_revision":
-		return slot(mesh.LabelSourceCanonicalRevision)
-	case "source_workload_namespace":
-		return slot(mesh.LabelSourceWorkloadNamespace)
-	case "source_principal":
-		return slot(mesh.LabelSourcePrincipal)
-	case "source_app":
-		return slot(mesh.LabelSourceApp)
-	case "source_version":
-		return slot(mesh.LabelSourceVersion)
-	case "source_cluster":
-		return slot(mesh.LabelSourceCluster)
-	case "destination_workload":
-		return slot(mesh.LabelDestinationWorkload)
-	case "destination_workload_namespace":
-		return slot(mesh.LabelDestinationWorkloadNamespace)
-	case "destination_principal":
-		return slot(mesh.LabelDestinationPrincipal)
-	case "destination_app":
-		return slot(mesh.LabelDestinationApp)
-	case "destination_version":
-		return slot(mesh.LabelDestinationVersion)
-	case "destination_service":
-		return slot(mesh.LabelDestinationService)
-	case "destination_canonical_service":
-		return slot(mesh.LabelDestinationCanonicalService)
-	case "destination_canonical_revision":
-		return slot(mesh.LabelDestinationCanonicalRevision)
-	case "destination_service_name":
-		return slot(mesh.LabelDestinationServiceName)
-	case "destination_service_namespace":
-		return slot(mesh.LabelDestinationServiceNamespace)
-	case "destination_cluster":
-		return slot(mesh.LabelDestinationCluster)
-	case "request_protocol":
-		return slot(mesh.LabelRequestProtocol)
-	case "response_code":
-		return slot(mesh.LabelResponseCode)
-	case "grpc_response_status":
-		return slot(mesh.LabelGRPCResponseStatus)
-	case "response_flags":
-		return slot(mesh.LabelResponseFlags)
-	case "connection_security_policy":
-		return slot(mesh.LabelConnectionSecurityPolicy)
-	case "trace_id":
-		return slotTraceID
-	case "span_id":
-		return slotSpanID
-	case "trace_sampled":
-		return slotTraceSampled
+	if len(name) >= 4 {
+		if t := &tagTable[tagHash(name, tagMultiplier)]; t.name == name {
+			return t.slot
+		}
 	}
 	return numSlots
 }

@@ -1,6 +1,7 @@
 package als
 
 import (
+	"encoding/binary"
 	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -26,46 +27,67 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 	tag = uint64(b[i])
 	i++
 	if tag >= 0x80 {
-		if i < len(b) && b[i] < 0x80 {
-			tag = tag&0x7f | uint64(b[i])<<7
-			i++
-		} else if tag, i = varint(b, i-1); i < 0 {
+		if tag, i = varint(b, i-1); i < 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
 			return 0, 0, -1
 		}
 	}
-	if tag>>3 == 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
+	if tag < 1<<3 || i >= len(b) { // no field has the number 0, and every field a value
 		return 0, 0, -1
 	}
-	switch tag & 7 {
-	case wireBytes:
-		if i < len(b) && b[i] < 0x80 {
-			v = uint64(b[i])
-			i++
-		} else if v, i = varint(b, i); i < 0 {
+	if tag&7 != wireBytes && tag&7 != wireVarint {
+		return tag, 0, skip(tag, b, i)
+	}
+	v = uint64(b[i])
+	i++
+	if v >= 0x80 {
+		if v, i = varint(b, i-1); i < 0 {
 			return 0, 0, -1
 		}
-		if v > uint64(len(b)-i) {
-			return 0, 0, -1
-		}
-		return tag, uint64(i), i + int(v)
-	case wireVarint:
-		if i < len(b) && b[i] < 0x80 {
-			return tag, uint64(b[i]), i + 1
-		}
-		v, i = varint(b, i)
+	}
+	if tag&7 == wireVarint {
 		return tag, v, i
 	}
-	return tag, 0, skip(tag, b, i)
+	if v > uint64(len(b)-i) {
+		return 0, 0, -1
+	}
+	return tag, uint64(i), i + int(v)
+}
+
+// short reads a field whose tag takes at most two bytes and whose value or length
+// takes one, as most fields do: v is the value or the length, and j where the
+// content starts. ok is false for every other field, near the end of the
+// message, and for the field number 0; then next reads it.
+//
+// It is small enough to be part of its callers' loops.
+func short(b []byte, i int) (tag, v uint32, j int, ok bool) {
+	if i+3 >= len(b) {
+		return 0, 0, 0, false
+	}
+	x := binary.LittleEndian.Uint32(b[i:])
+	if x&0x8080 == 0 {
+		return x & 0xff, x >> 8 & 0xff, i + 2, true
+	}
+	return x&0x7f | x>>1&0x3f80, x >> 16 & 0xff, i + 3, x&0x808080 == 0x80
 }
 
 // varint reads the varint at b[i:] and returns where it ends, negative if it is
 // truncated or longer than 64 bits.
 func varint(b []byte, i int) (v uint64, end int) {
-	v, n := protowire.ConsumeVarint(b[i:])
-	if n < 0 {
-		return 0, -1
+	for shift := 0; i < len(b); shift += 7 {
+		c := b[i]
+		i++
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			if shift == 63 && c > 1 {
+				return 0, -1
+			}
+			return v, i
+		}
+		if shift == 63 {
+			return 0, -1
+		}
 	}
-	return v, i + n
+	return 0, -1
 }
 
 // skip passes over the value of a field that is neither varint nor

@@ -8,41 +8,32 @@ import (
 
 // common reads an AccessLogCommon.
 func (r *record) common(b []byte) bool {
-	ok := true
-	for i := 0; ok && i < len(b); {
-		tag, v, end := next(b, i)
-		if end < 0 {
-			return false
+	for i := 0; i < len(b); {
+		tag, n, j, ok := short(b, i)
+		v := uint64(n)
+		switch {
+		case ok && tag&7 == wireBytes:
+			i = j + int(n)
+			if i > len(b) {
+				return false
+			}
+			v = uint64(j)
+		case ok && tag&7 == wireVarint:
+			i = j
+		default:
+			var long uint64
+			if long, v, i = next(b, i); i < 0 {
+				return false
+			}
+			tag = uint32(long)
+		}
+		if tag&7 == wireBytes {
+			if !r.commonField(tag>>3, b[v:i]) {
+				return false
+			}
+			continue
 		}
 		switch tag {
-		case 2<<3 | wireBytes:
-			ok = r.address(slotDownstreamRemote, b[v:end])
-		case 4<<3 | wireBytes:
-			ok = r.tls(b[v:end])
-		case 5<<3 | wireBytes:
-			ok = r.start.decode(b[v:end])
-		case 12<<3 | wireBytes: // time_to_last_downstream_tx_byte
-			r.hasLastByte = true
-			ok = r.lastByte.decode(b[v:end])
-		case 13<<3 | wireBytes:
-			ok = r.address(slotUpstreamRemote, b[v:end])
-		case 15<<3 | wireBytes:
-			r.put(slotUpstreamCluster, b[v:end])
-		case 16<<3 | wireBytes:
-			ok = r.responseFlags(b[v:end])
-		case 20<<3 | wireBytes:
-			ok = r.address(slotDirectRemote, b[v:end])
-		case 21<<3 | wireBytes:
-			ok = r.filterState(b[v:end])
-		case 22<<3 | wireBytes:
-			var key, value []byte
-			key, value, ok = mapEntry(b[v:end])
-			r.tag(lend(key), value)
-		case 23<<3 | wireBytes:
-			r.hasDuration = true
-			ok = r.duration.decode(b[v:end])
-		case 26<<3 | wireBytes:
-			r.put(slotStreamID, b[v:end])
 		case 27<<3 | wireVarint:
 			r.intermediate = v != 0
 		case 29<<3 | wireVarint:
@@ -52,13 +43,57 @@ func (r *record) common(b []byte) bool {
 		case 33<<3 | wireVarint:
 			r.logType = int32(v)
 		}
-		i = end
+		if tag < 1<<3 {
+			return false
+		}
 	}
-	return ok
+	return true
+}
+
+// commonField reads a length-delimited field of AccessLogCommon.
+func (r *record) commonField(field uint32, b []byte) bool {
+	switch field {
+	case 0:
+		return false
+	case 2:
+		return r.address(slotDownstreamRemote, b)
+	case 4:
+		return r.tls(b)
+	case 5:
+		return r.start.decode(b)
+	case 12: // time_to_last_downstream_tx_byte
+		r.hasLastByte = true
+		return r.lastByte.decode(b)
+	case 13:
+		return r.address(slotUpstreamRemote, b)
+	case 15:
+		r.put(slotUpstreamCluster, b)
+	case 16:
+		return r.responseFlags(b)
+	case 20:
+		return r.address(slotDirectRemote, b)
+	case 21:
+		return r.filterState(b)
+	case 22:
+		key, value, ok := mapEntry(b)
+		r.tag(lend(key), value)
+		return ok
+	case 23:
+		r.hasDuration = true
+		return r.duration.decode(b)
+	case 26:
+		r.put(slotStreamID, b)
+	}
+	return true
 }
 
 // decode merges a Timestamp or Duration into s.
 func (s *seconds) decode(b []byte) bool {
+	// As Envoy writes a duration below a second.
+	if len(b) == 4 && b[0] == 2<<3|wireVarint && b[1] >= 0x80 && b[2] >= 0x80 && b[3] < 0x80 {
+		s.nanos = int32(b[1]&0x7f) | int32(b[2]&0x7f)<<7 | int32(b[3])<<14
+		return true
+	}
 	for i := 0; i < len(b); {
 		tag, v, end := next(b, i)
 		if end < 0 {
@@ -77,6 +112,16 @@ func (s *seconds) decode(b []byte) bool {
 
 // address reads the IP address of an Address; other kinds of address clear it.
 func (r *record) address(to slot, b []byte) bool {
+	// As Envoy writes it: a socket_address of an address and a port_value.
+	if n := len(b); n > 6 && n < 0x80 && b[0] == 1<<3|wireBytes && int(b[1]) == n-2 && b[2] == 2<<3|wireBytes {
+		ip := 4 + int(b[3])
+		if ip < n && b[ip] == 3<<3|wireVarint && ip+4 == n && b[ip+1] >= 0x80 && b[ip+2] >= 0x80 && b[ip+3] < 0x80 {
+			if ip > 4 {
+				r.put(to, b[4:ip])
+			}
+			return true
+		}
+	}
 	for i := 0; i < len(b); {
 		tag, v, end := next(b, i)
 		if end < 0 {
@@ -107,64 +152,6 @@ func (r *record) socketAddress(to slot, b []byte) bool {
 		i = end
 	}
 	return true
-}
-
-// tls reads a TLSProperties.
-func (r *record) tls(b []byte) bool {
-	ok := true
-	for i := 0; ok && i < len(b); {
-		tag, v, end := next(b, i)
-		if end < 0 {
-			return false
-		}
-		switch tag {
-		case 4<<3 | wireBytes: // local_certificate_properties
-			ok = r.certificate(slotLocalSAN, b[v:end])
-		case 5<<3 | wireBytes: // peer_certificate_properties
-			ok = r.certificate(slotPeerSAN, b[v:end])
-		}
-		i = end
-	}
-	return ok
-}
-
-// certificate reads the first URI among the subject_alt_name of a
-// CertificateProperties.
-func (r *record) certificate(to slot, b []byte) bool {
-	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
-		if end < 0 {
-			return false
-		}
-		if tag == 1<<3|wireBytes {
-			uri, ok := subjectAltName(b[v:end])
-			if !ok {
-				return false
-			}
-			if !r.set.has(to) {
-				r.put(to, uri)
-			}
-		}
-		i = end
-	}
-	return true
-}
-
-func subjectAltName(b []byte) (uri []byte, ok bool) {
-	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
-		if end < 0 {
-			return nil, false
-		}
-		switch tag {
-		case 1<<3 | wireBytes:
-			uri = b[v:end]
-		case 2<<3 | wireBytes: // dns, the other case of the oneof
-			uri = nil
-		}
-		i = end
-	}
-	return uri, true
 }
 
 // responseFlags reads a ResponseFlags: fields 1 to 28 are booleans but for 13,

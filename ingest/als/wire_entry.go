@@ -68,29 +68,46 @@ func (r *record) connection(b []byte) bool {
 // request reads an HTTPRequestProperties.
 func (r *record) request(b []byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
-		if end < 0 {
-			return false
+		tag, n, j, ok := short(b, i)
+		v := uint64(n)
+		switch {
+		case ok && tag&7 == wireBytes:
+			i = j + int(n)
+			if i > len(b) {
+				return false
+			}
+			v = uint64(j)
+		case ok && tag&7 == wireVarint:
+			i = j
+		default:
+			var long uint64
+			if long, v, i = next(b, i); i < 0 {
+				return false
+			}
+			tag = uint32(long)
 		}
 		switch tag {
-		case 1<<3 | wireVarint:
-			r.method = int32(v)
-		case 3<<3 | wireBytes:
-			r.put(slotAuthority, b[v:end])
-		case 11<<3 | wireVarint:
-			r.requestHead = v
-		case 12<<3 | wireVarint:
-			r.requestBody = v
 		case 13<<3 | wireBytes:
-			key, value, ok := mapEntry(b[v:end])
+			key, value, ok := mapEntry(b[v:i])
 			if !ok {
 				return false
 			}
 			if n := len(key); n == 11 || n == 12 {
 				r.requestHeader(lend(key), value)
 			}
+		case 1<<3 | wireVarint:
+			r.method = int32(v)
+		case 3<<3 | wireBytes:
+			r.put(slotAuthority, b[v:i])
+		case 11<<3 | wireVarint:
+			r.requestHead = v
+		case 12<<3 | wireVarint:
+			r.requestBody = v
+		default:
+			if tag < 1<<3 {
+				return false
+			}
 		}
-		i = end
 	}
 	return true
 }

@@ -49,6 +49,8 @@ type record struct {
 	custom  []string // tags of the configured labels; empty if not there
 	tags    []string // the names of custom
 
+	lastTLS tlsMemo
+
 	scalars
 }
 
@@ -82,6 +84,9 @@ func (r *record) reset(tcp bool) {
 	clear(r.custom)
 	r.scalars = scalars{tcp: tcp}
 }
+
+// begin forgets what aliases the frame before.
+func (r *record) begin() { r.lastTLS = tlsMemo{} }
 
 // get returns a string of the record, empty if it is not there.
 func (r *record) get(s slot) string {

@@ -46,6 +46,7 @@ func (w *worker) count(st *stream, f *frame, arrived time.Time) {
 		w.labels = labels
 		w.r.setTags(labels.tags)
 	}
+	w.r.begin()
 	snap := st.refresh(labels)
 	w.tally = tally{}
 	w.batch.Received = arrived
