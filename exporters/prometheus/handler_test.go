@@ -3,10 +3,10 @@ package prometheus
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 	"unique"
@@ -18,7 +18,13 @@ import (
 	"github.com/tallygate/tallygate/red"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(scrapeEnv); url != "" {
+		scrapeURL(url)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const traceID = "0123456789abcdef0123456789abcdef"
 
@@ -106,77 +112,4 @@ func get(t testing.TB, h http.Handler, accept string) (body []byte, contentType 
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
 	return w.Body.Bytes(), w.Header().Get("Content-Type")
-}
-
-// discard is a ResponseWriter that counts.
-type discard struct {
-	header http.Header
-	n      int64
-}
-
-func (d *discard) Header() http.Header                { return d.header }
-func (d *discard) WriteHeader(int)                    {}
-func (d *discard) Write(p []byte) (int, error)        { d.n += int64(len(p)); return len(p), nil }
-func (d *discard) Flush()                             {}
-func (d *discard) SetWriteDeadline(_ time.Time) error { return nil }
-
-func BenchmarkScrape(b *testing.B) {
-	for _, n := range []int{1_000, 10_000} {
-		for _, bench := range []struct {
-			name, accept, encoding string
-			native                 bool
-		}{
-			{"text", acceptText, "", false},
-			{"text/gzip", acceptText, "gzip", false},
-			{"openmetrics", acceptOpenMetrics, "", false},
-			{"protobuf", acceptProto, "", false},
-			{"protobuf/native", acceptProto, "", true},
-			{"protobuf/native/gzip", acceptProto, "gzip", true},
-		} {
-			b.Run(fmt.Sprintf("tuples=%d/%s", n, bench.name), func(b *testing.B) {
-				h := newHandler(b, newTable(b, bench.native, entries(n)...))
-				for range 50 {
-					consume(b, h.table, entries(n)...)
-				}
-				r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-				r.Header.Set("Accept", bench.accept)
-				r.Header.Set("Accept-Encoding", bench.encoding)
-				w := &discard{header: http.Header{}}
-				h.ServeHTTP(w, r)
-				b.ReportAllocs()
-				b.ResetTimer()
-				w.n = 0
-				for range b.N {
-					h.ServeHTTP(w, r)
-				}
-				b.ReportMetric(float64(w.n)/float64(b.N)/1e6, "MB/scrape")
-			})
-		}
-	}
-}
-
-func BenchmarkScrapeLoopback(b *testing.B) {
-	for _, encoding := range []string{"identity", "gzip"} {
-		b.Run("tuples=10000/text/"+encoding, func(b *testing.B) {
-			h := newHandler(b, newTable(b, false, entries(10_000)...))
-			srv := httptest.NewServer(h)
-			defer srv.Close()
-			for range b.N {
-				r, _ := http.NewRequest(http.MethodGet, srv.URL, nil)
-				r.Header.Set("Accept", acceptText)
-				r.Header.Set("Accept-Encoding", encoding)
-				resp, err := srv.Client().Do(r)
-				if err != nil {
-					b.Fatal(err)
-				}
-				n, err := io.Copy(io.Discard, resp.Body)
-				if err != nil {
-					b.Fatal(err)
-				}
-				_ = resp.Body.Close()
-				b.ReportMetric(float64(n)/1e6, "MB/scrape")
-			}
-			srv.Client().CloseIdleConnections()
-		})
-	}
 }
