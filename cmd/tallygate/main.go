@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"github.com/spf13/cobra"
 )
 
 // Exit codes, as `tallygate --help` documents them.
@@ -16,8 +14,8 @@ const (
 	exitMissing = 3 // doctor: something is missing
 )
 
-// exitError is an error that ends the process with a code of its own. An empty
-// text was already said.
+// exitError is an error that ends the process with a code of its own. One
+// without text was already said.
 type exitError struct {
 	code int
 	error
@@ -37,25 +35,3 @@ func main() {
 	}
 	os.Exit(code)
 }
-
-func newRootCommand() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "tallygate",
-		Short:         "Rate, errors and duration of a service mesh from Envoy's access logs",
-		Long:          rootHelp,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &exitError{exitUsage, fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-	})
-	root.AddCommand(newServeCommand(), newValidateCommand(), newConfigCommand(), newDoctorCommand(), newVersionCommand())
-	return root
-}
-
-const rootHelp = `Tallygate takes the access logs that Envoy proxies stream to it over gRPC and
-serves rate, errors and duration of every edge of the mesh to Prometheus, under
-Istio's metric names.
-
-Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
-is wrong; 3 doctor found something missing.`

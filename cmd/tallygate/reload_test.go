@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unique"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/tallygate/tallygate/mesh"
+)
+
+// reload changes the configuration file, asks for a reload and returns what the
+// log says of it.
+func (p *proc) reload(yaml string) string {
+	p.t.Helper()
+	p.write(yaml)
+	before := len(p.log.String())
+	p.hup <- syscall.SIGHUP
+	said := ""
+	p.until("the reload ends", func() bool {
+		said = p.log.String()[before:]
+		return strings.Contains(said, "Configuration reloaded") || strings.Contains(said, "Reload refused")
+	})
+	return said
+}
+
+// TestReloadTable: what is applied while running, what needs a restart, and what
+// is wrong.
+func TestReloadTable(t *testing.T) {
+	p := startProc(t, "")
+	f := func(yaml, want string, success float64) {
+		t.Helper()
+		if said := p.reload(yaml); !strings.Contains(said, want) {
+			t.Errorf("%s: %s\nwant %s", yaml, said, want)
+		}
+		if got := p.own("tallygate_config_last_reload_success"); got != success {
+			t.Errorf("%s: tallygate_config_last_reload_success = %v; want %v", yaml, got, success)
+		}
+	}
+	f("", `changed=[]`, 1)
+	f("drain: {timeout: 3s}", `changed=[drain.timeout]`, 1)
+	f("red: {expiry: 5m}", `changed="[drain.timeout red.expiry]"`, 1)
+	f("labels: [{name: tenant}]", `changed="[labels red.expiry]"`, 1)
+	f("red: {buckets: [1, 2]}", "needs restart: red.buckets", 0)
+	f("red: {native_histograms: {enabled: true}}", "needs restart: red.native_histograms.enabled", 0)
+	f("ingest: {als: {identity: strict, max_recv_msg_size_mib: 9}}", "needs restart: ingest.als.identity, ingest.als.max_recv_msg_size_mib", 0)
+	f("ingest: {als: {tls: {cert_file: a, key_file: b}}}", "needs restart: ingest.als.tls", 0)
+	f("admin: {allowed_hosts: [x]}\nprometheus: {write_timeout: 1s}", "needs restart: admin.allowed_hosts, prometheus.write_timeout", 0)
+	f("nonsense: 1", "nonsense: unknown key", 0)
+	f("log: [", "did not find expected node content", 0)
+	// A refused reload has changed nothing: also not what alone would be hot.
+	f("log: {level: debug}\nred: {buckets: [1, 2]}", "needs restart: red.buckets", 0)
+	if got := p.cfg.Load().Log.Level; got != "info" {
+		t.Errorf("log level after a refused reload: %s", got)
+	}
+	if got := p.cfg.Load().Labels; len(got) != 1 {
+		t.Errorf("labels after refused reloads: %v", got)
+	}
+	f("log: {level: debug}", `changed="[labels log.level]"`, 1)
+}
+
+func TestReloadLabels(t *testing.T) {
+	p := startProc(t, "labels: [{name: tenant}]")
+	e := dialEnvoy(t, p.alsListener.Addr().String(), nil)
+	tags := map[string]string{"tenant": "acme", "rule": "r1"}
+	labelled := func(label string) func() bool {
+		return func() bool {
+			_, body := p.get(p.metricsURL())
+			return sum(body, `istio_requests_total\{[^}]*`+label) > 0
+		}
+	}
+	e.mustSend(1, tags)
+	p.until("the label is there", labelled(`tenant="acme"`))
+	if said := p.reload("labels: [{name: policy_rule, tag: rule}]"); !strings.Contains(said, "changed=[labels]") {
+		t.Fatal(said)
+	}
+	e.mustSend(1, tags)
+	p.until("the new label is there", labelled(`policy_rule="r1"`))
+	if labelled(`tenant=`)() {
+		t.Error("the old label is still there")
+	}
+	if labelled(`policy_rule="acme"`)() {
+		t.Error("a value of the old label stands under the name of the new one")
+	}
+}
+
+func TestRelabeler(t *testing.T) {
+	var got []mesh.Custom
+	sink := sinkFunc(func(b *mesh.Batch) error { got = append(got, b.Entries[0].Custom); return nil })
+	r := &relabeler{next: sink}
+	value := unique.Make("acme\x00")
+	consume := func(received time.Time) {
+		t.Helper()
+		if err := r.Consume(t.Context(), &mesh.Batch{Received: received, Entries: []mesh.Entry{{Custom: value}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	early := time.Now()
+	consume(early)
+	if err := r.change(func() error { return errors.New("no") }); err == nil {
+		t.Error("change hides the error")
+	}
+	consume(early)
+	if err := r.change(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	consume(early)
+	consume(time.Now())
+	want := []mesh.Custom{value, value, {}, value}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("batch %d has the custom values %v; want %v", i, got[i], want[i])
+		}
+	}
+}
+
+type sinkFunc func(*mesh.Batch) error
+
+func (f sinkFunc) Consume(_ context.Context, b *mesh.Batch) error { return f(b) }
+
+func TestReloadExporters(t *testing.T) {
+	const debug = "exporters: {debug: {}}\npush: {interval: 10ms, exporters: [debug]}\n"
+	p := startProc(t, debug)
+	grows := func() bool {
+		_, body := p.get(p.metricsURL())
+		return strings.Contains(body, `tallygate_push_points_total{exporter="debug",result="accepted"}`)
+	}
+	p.until("it pushes", grows)
+	f := func(yaml, want string) {
+		t.Helper()
+		if said := p.reload(yaml); !strings.Contains(said, want) {
+			t.Errorf("%s: %s\nwant %s", yaml, said, want)
+		}
+	}
+	// The exporter cannot start: the old one goes on.
+	f("exporters: {otlp/x: {endpoint: '127.0.0.1:1', tls: {ca_file: /nonexistent}}}\npush: {exporters: [otlp/x]}", "Reload refused")
+	p.until("the old one pushes again", grows)
+	f("exporters: {nope: {}}", "exporters.nope")
+	f("exporters: {debug/two: {verbosity: basic}}\npush: {interval: 10ms, exporters: [debug/two]}", "Configuration reloaded")
+	p.until("the new one pushes", func() bool {
+		_, body := p.get(p.metricsURL())
+		return strings.Contains(body, `exporter="debug/two",result="accepted"`) && !strings.Contains(body, `exporter="debug",result`)
+	})
+	f("", "Configuration reloaded")
+	if grows() {
+		t.Error("it still pushes")
+	}
+	f(debug, "Configuration reloaded")
+	p.until("it pushes again", grows)
+}
+
+func TestReloadCertificates(t *testing.T) {
+	dir := t.TempDir()
+	first := issue(t, dir)
+	yaml := fmt.Sprintf("ingest: {als: {tls: {cert_file: %[1]s/tls.crt, key_file: %[1]s/tls.key, reload_interval: 0s}}}", dir)
+	p := startProc(t, yaml)
+	connects := func(roots *x509.CertPool) error {
+		e := dialEnvoy(t, p.alsListener.Addr().String(), credentials.NewTLS(&tls.Config{RootCAs: roots}))
+		if err := e.send(1, nil); err != nil {
+			return err
+		}
+		_, err := e.stream.CloseAndRecv()
+		return err
+	}
+	if err := connects(first); err != nil {
+		t.Fatal(err)
+	}
+	second := issue(t, dir)
+	if err := connects(second); err == nil {
+		t.Error("the new certificate is used before the reload")
+	}
+	// Nothing in the configuration has changed, only the files.
+	if said := p.reload(yaml); !strings.Contains(said, "Configuration reloaded") {
+		t.Fatal(said)
+	}
+	if err := connects(second); err != nil {
+		t.Error(err)
+	}
+	// Broken files refuse the whole reload.
+	if err := os.WriteFile(filepath.Join(dir, "tls.key"), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := p.reload(yaml + "\nlog: {level: debug}"); !strings.Contains(said, "ingest.als.tls: ") {
+		t.Errorf("reload with a broken key: %s", said)
+	}
+	if err := connects(second); err != nil {
+		t.Error(err)
+	}
+	if got := p.cfg.Load().Log.Level; got != "info" {
+		t.Errorf("log level after a refused reload: %s", got)
+	}
+}
+
+// issue writes a self-signed certificate for 127.0.0.1 and its key.
+func issue(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, b := range map[string][]byte{"tls.crt": certPEM, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(certPEM)
+	return pool
+}

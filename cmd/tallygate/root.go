@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tallygate",
+		Short: "Rate, errors and duration of a service mesh from Envoy's access logs",
+		Long: `Tallygate takes the access logs that Envoy proxies stream to it over gRPC and
+serves rate, errors and duration of every edge of the mesh to Prometheus, under
+Istio's metric names.
+
+Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
+is wrong; 3 doctor found something missing.`,
+		Example: `  tallygate serve
+  tallygate doctor
+  tallygate config init tallygate.yaml`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &exitError{exitUsage, fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(
+		newServeCommand(),
+		newValidateCommand(),
+		newConfigCommand(),
+		newDoctorCommand(),
+		newBenchCommand(),
+		newVersionCommand(),
+	)
+	return root
+}
