@@ -95,7 +95,7 @@ func (c *Config) views(custom int, labelByName map[string]labelID) []viewDef {
 		if fc.Disabled || sp.group == groupSpans && !c.SpanMetrics {
 			continue
 		}
-		f := familyDef{spec: sp, exemplars: sp.exemplars && c.Exemplars}
+		f := familyDef{spec: sp}
 		if sp.kind == Histogram {
 			switch {
 			case len(fc.Buckets) > 0:

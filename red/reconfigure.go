@@ -76,7 +76,12 @@ func (t *Table) apply(cfg Config, labels []mesh.CustomLabel) error {
 				old.name, v = v.name, old
 			}
 		}
-		v.limits = limits{series: cfg.MaxSeries, labelValues: cfg.MaxLabelValues, buckets: cfg.NativeHistograms.MaxBuckets}
+		v.limits = limits{
+			series:      cfg.MaxSeries,
+			labelValues: cfg.MaxLabelValues,
+			buckets:     cfg.NativeHistograms.MaxBuckets,
+			exemplars:   cfg.Exemplars,
+		}
 		views = append(views, v)
 		byGroup[d.group] = append(byGroup[d.group], v)
 	}
@@ -94,6 +99,6 @@ func (v *view) same(o *view) bool {
 	return v.group == o.group && v.schema.set == o.schema.set && slices.Equal(v.schema.names, o.schema.names) &&
 		slices.EqualFunc(v.takes, o.takes, func(a, b take) bool {
 			return a.family.Name == b.family.Name && slices.Equal(a.family.Bounds, b.family.Bounds) &&
-				a.family.Native == b.family.Native && a.family.schema == b.family.schema && a.exemplar == b.exemplar
+				a.family.Native == b.family.Native && a.family.schema == b.family.schema
 		})
 }

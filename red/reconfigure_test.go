@@ -16,7 +16,7 @@ func TestReconfigureKeepsWhatIsTheSame(t *testing.T) {
 	consume(t, table, http, http, tcp)
 	before := snapshot(table)
 
-	cfg.MaxSeries, cfg.SpanMetrics = 7, true
+	cfg.MaxSeries, cfg.SpanMetrics, cfg.Exemplars = 7, true, false
 	if err := table.Reconfigure(cfg, nil); err != nil {
 		t.Fatalf("Reconfigure: %v", err)
 	}

@@ -13,9 +13,9 @@ import (
 // Every row of a view has a value in every family of the view, taken under one
 // lock: the count of a duration histogram is the value of the request counter
 // beside it. Shards are copied one after the other, so that rows can be some
-// microseconds apart. Stats.Counted is taken with the rows: without excluded
-// labels, reporters that are synthesized, expired series and series that are
-// held, it is the sum of all request counters, plus the TCP entries.
+// microseconds apart. Stats.Counted is taken under the same locks: as long as no
+// series is held or has expired and no reporter is synthesized, MetricRequests
+// over all rows is what was counted of HTTP and gRPC.
 //
 // Values are cumulative since Series.Created.
 type Snapshot struct {

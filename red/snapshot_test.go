@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -104,6 +105,27 @@ func TestExemplars(t *testing.T) {
 	}
 	if ex := exemplars(2); ex != nil {
 		t.Errorf("the sizes have exemplars: %v", ex)
+	}
+}
+
+// TestKeepsNoLentBytes overwrites what a batch lent.
+func TestKeepsNoLentBytes(t *testing.T) {
+	cfg := testConfig()
+	cfg.SpanMetrics = true
+	table := newTable(t, cfg)
+	e := httpEntry("client", "server")
+	id, method := []byte("0123456789abcdef"), []byte("GET")
+	e.TraceSampled, e.TraceID, e.Method = true, unsafe.String(&id[0], len(id)), unsafe.String(&method[0], len(method))
+	consume(t, table, e)
+	copy(id, "xxxxxxxxxxxxxxxx")
+	copy(method, "xxx")
+	s := snapshot(table)
+	if ex := s.Views[0].Exemplars(0, &s.Views[0].Families[0]); string(ex[0].TraceID()) != "0123456789abcdef" {
+		t.Errorf("the exemplar is %q", ex[0].TraceID())
+	}
+	spans := &s.Views[len(s.Views)-1]
+	if got := spans.Rows[0].Series.AppendValues(nil); !slices.Equal(got, []string{"server", "GET", "SPAN_KIND_SERVER", "STATUS_CODE_UNSET"}) {
+		t.Errorf("the span's labels are %q", got)
 	}
 }
 

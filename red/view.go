@@ -31,6 +31,7 @@ type limits struct {
 	series      int
 	labelValues int
 	buckets     int // of a native histogram
+	exemplars   bool
 }
 
 // take is one family of a view: what it takes of an entry and where it keeps it.
@@ -54,10 +55,9 @@ type viewDef struct {
 
 type familyDef struct {
 	spec
-	bounds    []float64
-	exemplars bool
-	schema    int32 // of native buckets
-	native    bool
+	bounds []float64
+	schema int32 // of native buckets
+	native bool
 }
 
 func newView(def viewDef, custom []mesh.CustomLabel, name string) *view {
@@ -93,7 +93,7 @@ func newView(def viewDef, custom []mesh.CustomLabel, name string) *view {
 				v.natives++
 			}
 		}
-		if f.exemplars {
+		if f.spec.exemplars {
 			t.exemplar = v.exemplars
 			v.exemplars += cells
 		}
@@ -140,7 +140,7 @@ func (v *view) newSeries() *series {
 // add counts e in s, whose shard is locked.
 func (v *view) add(s *series, e *mesh.Entry, now int64) {
 	s.seen = now
-	sampled := e.TraceSampled && v.exemplars > 0
+	sampled := e.TraceSampled && v.limits.exemplars && v.exemplars > 0
 	if sampled && s.exemplars == nil {
 		s.exemplars = make([]Exemplar, v.exemplars)
 	}
