@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,4 +338,46 @@ func TestConfigValidate(t *testing.T) {
 	if _, err := New(c, nil, nil); err == nil {
 		t.Error("New takes a bad configuration")
 	}
+}
+
+// TestScrapesWhileCounting scrapes in every format at once, of a table that is
+// counting; each exposition balances in itself.
+func TestScrapesWhileCounting(t *testing.T) {
+	table := newTable(t, true)
+	h := newHandler(t, table)
+	stop := make(chan struct{})
+	var counting, scraping sync.WaitGroup
+	es := entries(10)
+	counting.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				consume(t, table, es...)
+			}
+		}
+	})
+	for _, accept := range []string{acceptText, acceptOpenMetrics, acceptProto} {
+		scraping.Go(func() {
+			for range 3 {
+				body, contentType := get(t, h, accept)
+				requests, durations := 0.0, 0.0
+				for key, s := range parse(t, body, contentType) {
+					switch {
+					case strings.Contains(key, `__name__="`+red.MetricRequests+`"`):
+						requests += s.value
+					case strings.Contains(key, `__name__="`+red.MetricRequestDuration+`_count"`):
+						durations += s.value
+					}
+				}
+				if requests != durations {
+					t.Errorf("%s: %v requests, %v durations", contentType, requests, durations)
+				}
+			}
+		})
+	}
+	scraping.Wait()
+	close(stop)
+	counting.Wait()
 }
