@@ -68,8 +68,11 @@ func DefaultGRPCConfig(endpoint string) GRPCConfig {
 			EnforcementPolicy: KeepaliveEnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true},
 		},
 		MaxRecvMsgSizeMiB: 4,
-		ReadBufferSize:    64 << 10,
-		WriteBufferSize:   32 << 10,
+		// Bounds what a connection that stalls can hold, in windows. A proxy
+		// that wants more opens another connection.
+		MaxConcurrentStreams: 100,
+		ReadBufferSize:       64 << 10,
+		WriteBufferSize:      32 << 10,
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -94,12 +96,21 @@ func (d *daemon) grace() time.Duration { return d.cfg.Load().Drain.Timeout }
 
 // proxies is what doctor asks for.
 func (d *daemon) proxies() any {
-	name, _ := os.Hostname()
 	return proxiesReport{
-		Instance: name,
+		Instance: d.instance(),
 		Version:  telemetry.ReadBuild().Version,
 		Proxies:  d.als.Connections(),
 	}
+}
+
+// instance tells this process from its replicas, as Prometheus does: host:port
+// of /metrics.
+func (d *daemon) instance() string {
+	name, _ := os.Hostname()
+	if tcp, ok := d.metricsListener.Addr().(*net.TCPAddr); ok {
+		return net.JoinHostPort(name, strconv.Itoa(tcp.Port))
+	}
+	return name
 }
 
 // listen opens every listener, or none and says everything that is in the way.
@@ -109,6 +120,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		d.close()
 		return err
 	}
+	d.pushing.instance = d.instance()
 	d.log.Info("Listening", "als", d.alsListener.Addr(), "metrics", d.metricsListener.Addr(), "admin", d.admin.Addr())
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ workload, streams, entries, age of the last message. For what the entries lack
 it prints the YAML that adds it.
 
 A proxy is connected to one replica: name them all, or one DNS name that resolves
-to all of them. The bearer token is read from --token-file; by default it is the
+to all of them and is in their admin.allowed_hosts. The bearer token is read from --token-file; by default it is the
 one that serve wrote on this machine for the port.
 
 Exit codes: 0 all is well, 1 an instance did not answer, 3 no proxy reports or
@@ -86,8 +87,8 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 	reports := []proxiesReport{}
 	var errs []error
 	for _, server := range servers {
-		for _, one := range replicas(ctx, server) {
-			cfg.Server = one
+		for _, address := range replicas(ctx, server) {
+			cfg.Server, cfg.Address = server, address
 			c, err := admin.NewClient(cfg)
 			if err != nil {
 				errs = append(errs, err)
@@ -99,7 +100,7 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 				continue
 			}
 			if r.Instance == "" {
-				r.Instance = one
+				r.Instance = cmp.Or(address, server)
 			}
 			reports = append(reports, r)
 		}
@@ -107,27 +108,26 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 	return reports, errors.Join(errs...)
 }
 
-// replicas returns one address for each that a plain DNS name resolves to. With
-// TLS the name stays: the certificate is for it.
+// replicas returns an address for each that the DNS name in server resolves to;
+// one empty address if there is nothing to resolve.
 func replicas(ctx context.Context, server string) []string {
-	address := strings.TrimPrefix(server, "http://")
-	if u, err := url.Parse(server); err == nil && u.Scheme != "http" && strings.Contains(server, "://") {
-		return []string{server}
+	one := []string{""}
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
 	}
-	host, port, err := net.SplitHostPort(strings.TrimSuffix(address, "/"))
-	if err != nil || net.ParseIP(host) != nil || host == "localhost" {
-		return []string{server}
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme == "unix" || u.Port() == "" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil {
+		return one
 	}
-	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	ips, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 	if err != nil {
-		return []string{server} // asking it says what is wrong
+		return one // asking it says what is wrong
 	}
 	slices.Sort(ips)
-	list := make([]string, len(ips))
 	for i, ip := range ips {
-		list[i] = net.JoinHostPort(ip, port)
+		ips[i] = net.JoinHostPort(ip, u.Port())
 	}
-	return list
+	return ips
 }
 
 func healthy(reports []proxiesReport) bool {

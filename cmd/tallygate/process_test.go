@@ -150,6 +150,7 @@ func TestCommandLine(t *testing.T) {
 	f(0, "", "config", "init", fresh)
 	f(2, "exists; it is not overwritten", "config", "init", fresh)
 	f(0, "The configuration is valid.", "validate", "--config", fresh)
+	f(0, "warning: admin.tls: ", "validate", "--set", "admin.endpoint=0.0.0.0:8282")
 	f(2, "log.level: \"loud\" is not one of", "validate", "--config", fresh, "--set", "log.level=loud")
 	f(2, "exporters.nope: ", "validate", "--set", "exporters.nope={}")
 	f(2, "exporters.otlp: ", "validate", "--set", "exporters.otlp={}")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +19,10 @@ import (
 // pushing is the push of the table to hosted exporters, which a reload
 // replaces as a whole. It is there also when nothing is pushed.
 type pushing struct {
-	table *red.Table
-	books prometheus.Registerer
-	log   *slog.Logger
+	table    *red.Table
+	books    prometheus.Registerer
+	log      *slog.Logger
+	instance string // tells the replicas apart
 
 	host   *host.Host
 	pusher *push.Pusher
@@ -83,9 +83,8 @@ func (p *pushing) startBuilt(cfg *config.Config, h *host.Host, to []push.Destina
 	if len(to) == 0 {
 		return nil
 	}
-	instance, _ := os.Hostname()
 	pusher, err := push.New(cfg.Push, p.table, push.Options{
-		To: to, Version: telemetry.ReadBuild().Version, Instance: instance, Metrics: p.books, Log: p.log,
+		To: to, Version: telemetry.ReadBuild().Version, Instance: p.instance, Metrics: p.books, Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("push: %w", err)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,6 +167,27 @@ func TestReloadExporters(t *testing.T) {
 	p.until("it pushes again", grows)
 }
 
+// TestMutualTLS: the client certificate of a stream arrives where its identity
+// is judged.
+func TestMutualTLS(t *testing.T) {
+	dir := t.TempDir()
+	roots := issue(t, dir)
+	p := startProc(t, fmt.Sprintf("ingest: {als: {tls: {cert_file: %[1]s/tls.crt, key_file: %[1]s/tls.key, client_ca_file: %[1]s/tls.crt}}}", dir))
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := dialEnvoy(t, p.alsListener.Addr().String(), credentials.NewTLS(&tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}))
+	e.mustSend(1, nil)
+	p.until("the principal is known", func() bool {
+		_, body := p.get(p.adminURL("/api/v1/proxies"))
+		return strings.Contains(body, `"principal":"spiffe://cluster.local/ns/default/sa/test"`)
+	})
+	if err := dialEnvoy(t, p.alsListener.Addr().String(), credentials.NewTLS(&tls.Config{RootCAs: roots})).open(); err == nil {
+		t.Error("a client without certificate may open a stream")
+	}
+}
+
 func TestReloadCertificates(t *testing.T) {
 	dir := t.TempDir()
 	first := issue(t, dir)
@@ -218,6 +240,7 @@ func issue(t *testing.T, dir string) *x509.CertPool {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		URIs:        []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/default/sa/test"}},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

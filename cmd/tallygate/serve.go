@@ -65,6 +65,9 @@ func serve(ctx context.Context, src config.Sources, stdout, stderr io.Writer) er
 	if limit := telemetry.SetMemoryLimit(); limit > 0 {
 		log.Info("Memory limit set from the cgroup", "bytes", limit)
 	}
+	for _, w := range cfg.Warnings() {
+		log.Warn(w.Message, "key", w.Path)
+	}
 	d, err := newDaemon(cfg, src, log)
 	if err != nil {
 		return err

@@ -21,8 +21,12 @@ Exit codes: 0 valid, 2 not valid.`,
   tallygate validate --config base.yaml --config site.yaml --set log.level=debug`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := loadConfig(cmd.Context(), src); err != nil {
+			cfg, err := loadConfig(cmd.Context(), src)
+			if err != nil {
 				return err
+			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+w.String())
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "The configuration is valid.")
 			return nil

@@ -19,6 +19,7 @@ import (
 // ClientConfig says how the command line reaches an admin endpoint.
 type ClientConfig struct {
 	Server    string // host:port, http(s)://host:port, or unix:///path
+	Address   string // host:port to connect to instead of the one in Server: one of its replicas
 	TokenFile string // empty means the default of the server's port
 	CAFile    string // verifies the server; empty means the system's
 	CertFile  string // client certificate, instead of a token
@@ -46,8 +47,15 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	c := &Client{base: strings.TrimSuffix(u.String(), "/"), http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
 	address := u.Host
 	switch u.Scheme {
-	case "http":
-	case "https":
+	case "http", "https":
+		if cfg.Address != "" {
+			transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, cfg.Address)
+			}
+		}
+		if u.Scheme == "http" {
+			break
+		}
 		if transport.TLSClientConfig, err = cfg.tls(); err != nil {
 			return nil, err
 		}

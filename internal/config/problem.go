@@ -39,10 +39,14 @@ func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
 	}
+	ps.sort()
+	return slices.Compact(ps)
+}
+
+func (ps Problems) sort() {
 	slices.SortFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
-	return slices.Compact(ps)
 }
 
 func (ps *Problems) add(path, format string, args ...any) {

@@ -1,0 +1,40 @@
+package config
+
+import (
+	"net"
+	"strings"
+
+	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/als"
+)
+
+// Warnings returns what is allowed but seldom meant, in the order of the paths.
+func (c *Config) Warnings() []Problem {
+	var ps Problems
+	logs := &c.Ingest.ALS
+	verified := logs.TLS.HasValue() && logs.TLS.Get().ClientCAFile != ""
+	if !verified && !local(&logs.AddrConfig) {
+		ps.add("ingest.als.tls.client_ca_file", "is not set and %s is not loopback: whoever reaches the port may report anything", logs.Endpoint)
+	}
+	if !verified && logs.Identity == als.IdentityStrict {
+		ps.add("ingest.als.identity", "is strict, but without tls.client_ca_file no stream has a certificate to check")
+	}
+	if !c.Admin.TLS.HasValue() && !local(&c.Admin.AddrConfig) {
+		ps.add("admin.tls", "is not set and %s is not loopback: the bearer token crosses the network in plain text", c.Admin.Endpoint)
+	}
+	if len(c.Exporters) > 0 && len(c.Push.Exporters) == 0 {
+		ps.add("push.exporters", "is empty: nothing goes to what is configured in exporters")
+	}
+	ps.sort()
+	return ps
+}
+
+// local reports whether only this machine can connect.
+func local(a *ingest.AddrConfig) bool {
+	if a.Transport == "unix" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(a.Endpoint)
+	ip := net.ParseIP(host)
+	return err == nil && (strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback())
+}
