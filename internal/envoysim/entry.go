@@ -54,7 +54,7 @@ func certificate(uri string) *alsdata.TLSProperties_CertificateProperties {
 }
 
 // tags names the peer and the service by custom tags named like the labels.
-func (t *tuple) tags(traceID string) map[string]string {
+func (t *tuple) tags(traceID string, sampled bool) map[string]string {
 	side, reporter, destination := "source", "destination", t.self
 	if t.source {
 		side, reporter, destination = "destination", "source", t.peer
@@ -62,6 +62,7 @@ func (t *tuple) tags(traceID string) map[string]string {
 	tags := map[string]string{
 		"reporter":                   reporter,
 		"trace_id":                   traceID,
+		"trace_sampled":              strconv.FormatBool(sampled),
 		"destination_service":        destination.host(),
 		side + "_workload":           t.peer.name(),
 		side + "_workload_namespace": t.peer.namespace(),
@@ -95,7 +96,7 @@ func (w *writer) common(t *tuple, traceID string) *alsdata.AccessLogCommon {
 		UpstreamRemoteAddress:       address("127.0.0.6", 8080),
 		UpstreamCluster:             cluster,
 		StreamId:                    w.uuid(),
-		CustomTags:                  t.tags(traceID),
+		CustomTags:                  t.tags(traceID, w.rnd.IntN(100) == 0), // Istio samples 1 %
 		DownstreamWireBytesReceived: 400 + w.rnd.Uint64N(2000),
 		DownstreamWireBytesSent:     300 + w.rnd.Uint64N(20000),
 		UpstreamRequestAttemptCount: 1,

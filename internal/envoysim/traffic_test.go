@@ -2,6 +2,7 @@ package envoysim
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	alsdata "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
@@ -11,14 +12,9 @@ import (
 
 // labelSet is what tells the entries of one stream apart, as a server sees it.
 func labelSet(stream int, c *alsdata.AccessLogCommon, code uint32, grpc string) string {
-	ids := []string{"trace_id"}
-	tags := map[string]string{}
-	for k, v := range c.CustomTags {
-		tags[k] = v
-	}
-	for _, id := range ids {
-		delete(tags, id)
-	}
+	tags := maps.Clone(c.CustomTags)
+	delete(tags, "trace_id")
+	delete(tags, "trace_sampled")
 	return fmt.Sprint(stream, tags, c.ResponseFlags, code, grpc)
 }
 

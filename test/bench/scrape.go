@@ -108,7 +108,7 @@ type scraped struct {
 	cpu   time.Duration
 }
 
-// scrapeCosts returns the median cost of n scrapes by format.
+// scrapeCosts returns the mean cost of n scrapes by format.
 func scrapeCosts(ctx context.Context, o options, v variant, tuples, n int) (_ map[string]scraped, err error) {
 	p := envoysim.DefaultProfile()
 	p.Tuples = tuples
@@ -134,25 +134,33 @@ func scrapeCosts(ctx context.Context, o options, v variant, tuples, n int) (_ ma
 		if _, err := f.scrape(ctx, s.metrics); err != nil {
 			return nil, err
 		}
-		var cpu []time.Duration
-		var bytes int64
-		for range n {
-			before, err := s.cpu()
-			if err != nil {
-				return nil, err
-			}
-			if bytes, err = f.scrape(ctx, s.metrics); err != nil {
-				return nil, err
-			}
-			time.Sleep(20 * time.Millisecond) // what the process does after the last byte
-			after, err := s.cpu()
-			if err != nil {
-				return nil, err
-			}
-			cpu = append(cpu, after-before)
+		c, err := scrapeCost(ctx, s, f, n)
+		if err != nil {
+			return nil, err
 		}
-		out[f.name] = scraped{bytes, median(cpu)}
-		progress("%s, %s, %d tuples: %.1f MB, %s", v.name, f.name, tuples, float64(bytes)/1e6, median(cpu))
+		out[f.name] = c
+		progress("%s, %s, %d tuples: %.1f MB, %s", v.name, f.name, tuples, float64(c.bytes)/1e6, c.cpu)
 	}
 	return out, nil
+}
+
+// scrapeCost is the mean of n scrapes of a server that does nothing else. It is
+// measured over all of them, because CPU time comes in steps of 10 ms.
+func scrapeCost(ctx context.Context, s *server, f format, n int) (c scraped, err error) {
+	before, err := s.cpu()
+	if err != nil {
+		return c, err
+	}
+	for range n {
+		if c.bytes, err = f.scrape(ctx, s.metrics); err != nil {
+			return c, err
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // what the process does after the last byte
+	after, err := s.cpu()
+	if err != nil {
+		return c, err
+	}
+	c.cpu = (after - before) / time.Duration(n)
+	return c, nil
 }
