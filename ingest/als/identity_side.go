@@ -1,6 +1,10 @@
 package als
 
-import "github.com/tallygate/tallygate/mesh"
+import (
+	"strings"
+
+	"github.com/tallygate/tallygate/mesh"
+)
 
 // side is one end of a request.
 type side uint8
@@ -104,6 +108,7 @@ func (ev *evidence) judge() (w mesh.Workload, conflict bool) {
 		take(&ev.tags)
 		ev.fillLearned(&w, id)
 	}
+	w.Principal = withScheme(w.Principal)
 	if w.Principal != "" && id == (spiffeID{}) {
 		id = parseSPIFFE(w.Principal)
 	}
@@ -128,18 +133,14 @@ func (ev *evidence) fillLearned(w *mesh.Workload, id spiffeID) {
 		}
 	}
 	take(ev.byAddress)
-	if principal := w.Principal; principal != "" && ev.snapshot != nil {
+	if principal := withScheme(w.Principal); principal != "" && ev.snapshot != nil {
 		id := parseSPIFFE(principal)
-		take(ev.snapshot.principal[trimScheme(principal)])
-		take(ev.snapshot.principal[unprovedKey(id.namespace, id.serviceAccount)])
+		k := ev.snapshot.principal[strings.TrimPrefix(principal, spiffeScheme)]
+		if k == nil {
+			k = ev.snapshot.principal[unprovedKey(id.namespace, id.serviceAccount)]
+		}
+		take(k)
 	}
-}
-
-func trimScheme(principal string) string {
-	if len(principal) >= len(spiffeScheme) && principal[:len(spiffeScheme)] == spiffeScheme {
-		return principal[len(spiffeScheme):]
-	}
-	return principal
 }
 
 // complete puts in Istio's fallbacks and makes label values of what is there.
@@ -149,8 +150,5 @@ func complete(w *mesh.Workload, repaired *int) {
 	for _, s := range []*string{&w.Name, &w.Namespace, &w.CanonicalService, &w.CanonicalRevision,
 		&w.Principal, &w.App, &w.Version, &w.Cluster} {
 		*s = clean(*s, repaired)
-	}
-	if w.Principal != mesh.Unknown && trimScheme(w.Principal) == w.Principal && parseSPIFFE(spiffeScheme+w.Principal) != (spiffeID{}) {
-		w.Principal = spiffeScheme + w.Principal
 	}
 }

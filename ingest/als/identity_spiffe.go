@@ -38,6 +38,14 @@ func samePrincipal(principal, uri string) bool {
 	return strings.TrimPrefix(principal, spiffeScheme) == strings.TrimPrefix(uri, spiffeScheme)
 }
 
+// withScheme puts the scheme before a principal that was written without.
+func withScheme(principal string) string {
+	if uri := spiffeScheme + principal; parseSPIFFE(uri) != (spiffeID{}) && !strings.Contains(principal, "://") {
+		return uri
+	}
+	return principal
+}
+
 // certificatePrincipal returns the SPIFFE URI of a verified client certificate,
 // empty if it has none.
 func certificatePrincipal(cert *x509.Certificate) string {

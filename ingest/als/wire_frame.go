@@ -73,7 +73,8 @@ func (f *frame) identifiers(yield func([]byte) bool) {
 
 // cursor walks the serialised entries of a frame.
 type cursor struct {
-	f     *frame
+	b     []byte
+	logs  uint64
 	outer int // next field of the message
 	list  []byte
 	inner int // next field of list
@@ -81,9 +82,9 @@ type cursor struct {
 
 func (f *frame) cursor() cursor {
 	if f.logs == 0 {
-		return cursor{f: f, outer: len(f.b)}
+		return cursor{}
 	}
-	return cursor{f: f, outer: f.start}
+	return cursor{b: f.b, logs: f.logs, outer: f.start}
 }
 
 // next returns the next serialised entry.
@@ -96,12 +97,12 @@ func (c *cursor) next() (entry []byte, ok bool) {
 				return c.list[v:end], true
 			}
 		}
-		if c.outer >= len(c.f.b) {
+		if c.outer >= len(c.b) {
 			return nil, false
 		}
-		tag, v, end := next(c.f.b, c.outer)
-		if tag == c.f.logs {
-			c.list, c.inner = c.f.b[v:end], 0
+		tag, v, end := next(c.b, c.outer)
+		if tag == c.logs {
+			c.list, c.inner = c.b[v:end], 0
 		}
 		c.outer = end
 	}
