@@ -61,7 +61,7 @@ func headline(ctx context.Context, o options, t *table, name string, traffic *en
 	var sc scraper
 	sc.start(ctx, meshInterval, s.metrics, f)
 	// The run ends just before the next scrape: it has one per interval.
-	u, err := dr.run(ctx, int64(meshRate*(d-500*time.Millisecond).Seconds()), meshRate)
+	u, err := dr.run(ctx, int64(meshRate*(d-time.Second).Seconds()), meshRate)
 	n, scrapeErr := sc.stop()
 	if err := errors.Join(err, scrapeErr); err != nil {
 		return err

@@ -146,8 +146,7 @@ func median(v []time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// thousands writes a whole number as 1,234,567, from 10,000 on to three
-// significant digits at least.
+// thousands writes a whole number as 1,234,567.
 func thousands(v float64) string {
 	s := fmt.Sprintf("%.0f", v)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -52,12 +52,20 @@ func startReference(name string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s did not start: %w: %s", name, errors.Join(err, s.stop()), s.stderr.String())
 	}
+	if err := s.listensAt(line); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+// listensAt takes the line with which a reference says its two addresses.
+func (s *server) listensAt(line string) error {
 	var status string
 	if _, err := fmt.Sscan(line, &s.target, &status); err != nil {
-		return nil, fmt.Errorf("%s said %q: %w", name, line, errors.Join(err, s.stop()))
+		return fmt.Errorf("%s said %q: %w", s.name, line, err)
 	}
 	s.status = "http://" + status + "/metrics"
-	return s, nil
+	return nil
 }
 
 // startTallygate starts binary with ephemeral ports and the given settings. New
