@@ -56,7 +56,7 @@ type variant struct {
 
 const (
 	noBytes   = "red.families={istio_request_bytes: {disabled: true}, istio_response_bytes: {disabled: true}}"
-	fewLabels = "red.exclude_labels=[source_canonical_service, source_canonical_revision, source_version, source_cluster, destination_canonical_service, destination_canonical_revision, destination_version, destination_cluster]"
+	fewLabels = "red.exclude_labels=[source_canonical_service, source_canonical_revision, source_version, destination_canonical_service, destination_canonical_revision, destination_version]"
 	tenBounds = "red.buckets=[5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000]"
 )
 
@@ -65,8 +65,8 @@ var variants = []variant{
 	{"with native histograms", []string{"red.native_histograms.enabled=true"}, []int{1000, 10_000}, []format{native}},
 	{"byte_buckets: coarse", []string{"red.byte_buckets=coarse"}, []int{10_000}, []format{plain, gzipped}},
 	{"without the two byte histograms", []string{noBytes}, []int{10_000}, []format{plain, gzipped}},
-	{"without 8 labels (canonical, version, cluster)", []string{fewLabels}, []int{10_000}, []format{plain, gzipped}},
-	{"10 buckets of duration, no byte histograms, without 8 labels", []string{tenBounds, noBytes, fewLabels}, []int{10_000}, []format{plain, gzipped}},
+	{"without 6 labels (canonical service and revision, version)", []string{fewLabels}, []int{10_000}, []format{plain, gzipped}},
+	{"10 buckets of duration, no byte histograms, without 6 labels", []string{tenBounds, noBytes, fewLabels}, []int{10_000}, []format{plain, gzipped}},
 }
 
 // measureScrapes measures the CPU time of scrapes of an idle table.
