@@ -1,0 +1,80 @@
+package mesh
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// Request is a lens on a request that is to be judged: it reads a value from
+// where it lies, and builds no more than is asked for.
+//
+// Values are lent for the call to Decide: their strings may alias the receive
+// buffer. A Request is used by one goroutine at a time.
+type Request interface {
+	// Lookup returns the value at p, which for the empty Path is the whole
+	// input of the contract (that of opa-envoy-plugin: attributes, parsed_path,
+	// parsed_query, parsed_body, truncated_body, version).
+	Lookup(p Path) (v Value, present bool)
+}
+
+// Listener is the kind of listener a request came by; no decision is shared
+// between kinds.
+type Listener uint8
+
+const (
+	ListenerExtAuthzHTTP Listener = iota // Envoy's HTTP filter, over gRPC
+	ListenerExtAuthzTCP                  // Envoy's network filter, over gRPC
+	ListenerForwardAuth                  // HTTP forward-auth
+	ListenerReplay                       // recorded or hand-written requests
+)
+
+// String returns the name that metrics and logs use.
+func (l Listener) String() string {
+	return [...]string{"ext_authz_http", "ext_authz_tcp", "forward_auth", "replay"}[l]
+}
+
+// Query asks for a decision.
+type Query struct {
+	Entrypoint string // as configured; empty for the default one
+	Listener   Listener
+	Request    Request
+	TraceID    string // for the decision log; lent
+}
+
+// Verdict is what a policy said. It is immutable and shared by all requests
+// that the same cached decision answers.
+type Verdict struct {
+	Allowed bool
+	Status  int    // HTTP status of a denial; 0 for the default (403)
+	Body    string // of a denial
+	Reason  string
+	Rule    string // package path and line of the rule that decided
+
+	Headers           []Header // to the upstream if allowed, to the client if denied
+	HeadersToRemove   []string // from the request to the upstream
+	ResponseHeaders   []Header // to the client, with the upstream's response
+	QueryToSet        []Header // query parameters
+	QueryToRemove     []string
+	Metadata          map[string]any // dynamic metadata as JSON has it, without the decision id
+	GenerationVersion string         // revision of the bundle
+
+	// Rendered is free for the listener that answers: what it makes of the
+	// verdict it need not make again. By kind of listener.
+	Rendered [4]atomic.Value
+}
+
+// Header is a name with one value; a name may come again.
+type Header struct{ Name, Value string }
+
+// Decision is a Verdict for one request.
+type Decision struct {
+	*Verdict
+	ID  string // fresh for every decision
+	Hit bool   // answered from the cache
+}
+
+// Decider judges requests. An error is a failure to judge, never a denial: the
+// caller answers as it is configured to.
+type Decider interface {
+	Decide(ctx context.Context, q *Query) (Decision, error)
+}
