@@ -8,26 +8,28 @@ import (
 // maxLabel is the length in bytes at which label values are cut.
 const maxLabel = 512
 
-// clean returns a copy of s that may be a label value: valid UTF-8 with U+FFFD in
-// the place of what is not, without NUL, at most maxLabel bytes. It adds 1 to
-// repaired if s was none; repaired may be nil.
-func clean(s string, repaired *int) string {
-	out := s
-	if len(out) > maxLabel {
-		out = out[:maxLabel]
-		for i := 0; i < utf8.UTFMax && len(out) > 0; i++ { // not within a character
-			if r, n := utf8.DecodeLastRuneInString(out); r != utf8.RuneError || n != 1 {
+// valid returns s if it may be a label value: valid UTF-8 without NUL, at most
+// maxLabel bytes. Of any other s it returns a repaired copy, with U+FFFD in the
+// place of what may not be, and adds 1 to repaired.
+func valid(s string, repaired *int) string {
+	if len(s) <= maxLabel && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	*repaired++
+	if len(s) > maxLabel {
+		s = s[:maxLabel]
+		for i := 0; i < utf8.UTFMax && len(s) > 0; i++ { // not within a character
+			if r, n := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || n != 1 {
 				break
 			}
-			out = out[:len(out)-1]
+			s = s[:len(s)-1]
 		}
 	}
-	out = strings.ToValidUTF8(out, "\uFFFD")
-	if strings.IndexByte(out, 0) >= 0 {
-		out = strings.ReplaceAll(out, "\x00", "\uFFFD")
-	}
-	if repaired != nil && out != s {
-		*repaired++
-	}
-	return strings.Clone(out)
+	return strings.Clone(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"))
+}
+
+// clean returns a copy of s that may be a label value.
+func clean(s string) string {
+	var repaired int
+	return strings.Clone(valid(s, &repaired))
 }

@@ -78,7 +78,7 @@ func (r *record) tcpEvent(ev *tcpEvent) skipReason {
 // entry fills e from a record and its identities.
 func (r *record) entry(e *mesh.Entry, reporter mesh.Reporter, res *resolved) {
 	*e = mesh.Entry{
-		Source: res.source, Destination: res.destination, Service: res.service, Custom: res.custom,
+		Source: res.source, Destination: res.destination, Service: res.service,
 		Reporter: reporter, Security: res.security,
 		GRPCStatus: mesh.NoGRPCStatus,
 		Code:       r.code, Flags: r.flags,

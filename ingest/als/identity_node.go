@@ -48,7 +48,7 @@ func parseNode(f *frame) (n node, ok bool) {
 			case 1<<3 | wireBytes:
 				metadata, ok = n.decode(b[v:end], metadata)
 			case 2<<3 | wireBytes:
-				n.logName = clean(lend(b[v:end]), nil)
+				n.logName = clean(lend(b[v:end]))
 			}
 			if !ok {
 				return false
@@ -74,9 +74,9 @@ func (n *node) decode(b, metadata []byte) ([]byte, bool) {
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			n.id = clean(lend(b[v:end]), nil)
+			n.id = clean(lend(b[v:end]))
 		case 2<<3 | wireBytes:
-			n.cluster = clean(lend(b[v:end]), nil)
+			n.cluster = clean(lend(b[v:end]))
 		case 3<<3 | wireBytes:
 			metadata = append(metadata, b[v:end]...) // concatenated messages merge
 		}
@@ -88,7 +88,7 @@ func (n *node) decode(b, metadata []byte) ([]byte, bool) {
 func (n *node) decodeMetadata(b []byte) (ok bool) {
 	ok = true
 	w := &n.workload
-	text := func(value []byte) string { return clean(stringValue(value), nil) }
+	text := func(value []byte) string { return clean(stringValue(value)) }
 	for key, value := range structFields(b, &ok) {
 		switch key {
 		case "WORKLOAD_NAME":
@@ -103,8 +103,8 @@ func (n *node) decodeMetadata(b []byte) (ok bool) {
 			n.version = text(value)
 		case "LABELS":
 			workloadLabels(structValue(value), w, &ok)
-			w.App, w.Version = clean(w.App, nil), clean(w.Version, nil)
-			w.CanonicalService, w.CanonicalRevision = clean(w.CanonicalService, nil), clean(w.CanonicalRevision, nil)
+			w.App, w.Version = clean(w.App), clean(w.Version)
+			w.CanonicalService, w.CanonicalRevision = clean(w.CanonicalService), clean(w.CanonicalRevision)
 		}
 	}
 	n.hasMetadata = w.Name != "" && w.Namespace != ""

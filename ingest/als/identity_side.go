@@ -149,6 +149,6 @@ func complete(w *mesh.Workload, repaired *int) {
 	fill(w, &unknown)
 	for _, s := range []*string{&w.Name, &w.Namespace, &w.CanonicalService, &w.CanonicalRevision,
 		&w.Principal, &w.App, &w.Version, &w.Cluster} {
-		*s = clean(*s, repaired)
+		*s = valid(*s, repaired)
 	}
 }

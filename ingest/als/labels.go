@@ -22,18 +22,29 @@ func newLabelSet(labels []mesh.CustomLabel) *labelSet {
 	return s
 }
 
+// customValues is the values of the custom labels.
+type customValues struct {
+	values   mesh.Custom
+	repaired bool
+}
+
 // canonical returns the custom label values of a record.
-func (s *labelSet) canonical(r *record, repaired *int) (c mesh.Custom) {
-	if len(s.tags) == 0 {
-		return c
-	}
+func (s *labelSet) canonical(r *record) (c customValues) {
 	var b strings.Builder
+	var repaired int
 	for _, v := range r.custom {
 		if v == "" {
 			v = mesh.Unknown
 		}
-		b.WriteString(clean(v, repaired))
+		b.WriteString(valid(v, &repaired))
 		b.WriteByte(0)
 	}
-	return unique.Make(b.String())
+	return customValues{unique.Make(b.String()), repaired > 0}
+}
+
+func (r *record) appendCustom(key []byte) []byte {
+	for _, v := range r.custom {
+		key = appendPiece(key, 0, v)
+	}
+	return key
 }

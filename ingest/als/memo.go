@@ -8,17 +8,17 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 )
 
-// memo remembers the identities that one stream's entries came to, by the exact
-// evidence. It keeps two halves: what was used in the younger half stays, so a
-// flood of values that are seen once cannot push out what is seen always.
-type memo struct {
+// memo remembers what one stream's evidence came to, by the exact evidence. It
+// keeps two halves: what was used in the younger half stays, so a flood of
+// values that are seen once cannot push out what is seen always.
+type memo[V any] struct {
 	max        int
-	young, old map[uint64]*memory
+	young, old map[uint64]*memory[V]
 }
 
-type memory struct {
-	key []byte
-	res *resolved
+type memory[V any] struct {
+	key   []byte
+	value V
 }
 
 // maxMemoKey is the length in bytes above which evidence is not remembered.
@@ -26,37 +26,38 @@ const maxMemoKey = 4096
 
 var memoSeed = maphash.MakeSeed()
 
-func newMemo(entries int) memo { return memo{max: entries / 2, young: make(map[uint64]*memory)} }
+func newMemo[V any](entries int) memo[V] {
+	return memo[V]{max: entries / 2, young: make(map[uint64]*memory[V])}
+}
 
-func (m *memo) clear() {
+func (m *memo[V]) clear() {
 	clear(m.young)
 	m.old = nil
 }
 
-// get returns what is remembered of the evidence, nil if nothing is.
-func (m *memo) get(hash uint64, key []byte) *resolved {
+// get returns what is remembered of the evidence. hash is for put.
+func (m *memo[V]) get(key []byte) (value V, hash uint64, ok bool) {
+	hash = maphash.Bytes(memoSeed, key)
 	if e := m.young[hash]; e != nil {
 		if string(e.key) == string(key) {
-			return e.res
+			return e.value, hash, true
 		}
-		return nil
-	}
-	if e := m.old[hash]; e != nil && string(e.key) == string(key) {
+	} else if e := m.old[hash]; e != nil && string(e.key) == string(key) {
 		m.keep(hash, e)
-		return e.res
+		return e.value, hash, true
 	}
-	return nil
+	return value, hash, false
 }
 
-func (m *memo) put(hash uint64, key []byte, res *resolved) {
+func (m *memo[V]) put(hash uint64, key []byte, value V) {
 	if len(key) <= maxMemoKey {
-		m.keep(hash, &memory{append([]byte(nil), key...), res})
+		m.keep(hash, &memory[V]{append([]byte(nil), key...), value})
 	}
 }
 
-func (m *memo) keep(hash uint64, e *memory) {
+func (m *memo[V]) keep(hash uint64, e *memory[V]) {
 	if len(m.young) >= m.max {
-		m.old, m.young = m.young, make(map[uint64]*memory)
+		m.old, m.young = m.young, make(map[uint64]*memory[V])
 	}
 	m.young[hash] = e
 }
@@ -95,9 +96,6 @@ func (x *lookups) appendKey(key []byte, r *record, reporter mesh.Reporter, autho
 	}
 	if x.badMetadata {
 		key = append(key, byte(numSlots)+4)
-	}
-	for _, v := range r.custom {
-		key = appendPiece(key, byte(numSlots)+5, v)
 	}
 	return key
 }

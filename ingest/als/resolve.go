@@ -12,7 +12,6 @@ import (
 type resolved struct {
 	source, destination mesh.Peer
 	service             mesh.Service
-	custom              mesh.Custom
 	security            mesh.Security
 
 	conflicts   [2]bool // claims about an end contradicted its certificate
@@ -141,7 +140,7 @@ func (r *record) addressOf(end side) string {
 }
 
 // resolve works out the identities of an entry.
-func (id *identity) resolve(r *record, reporter mesh.Reporter, x *lookups, s *snapshot, labels *labelSet, authority bool) *resolved {
+func (id *identity) resolve(r *record, reporter mesh.Reporter, x *lookups, s *snapshot, authority bool) *resolved {
 	res := &resolved{badMetadata: x.badMetadata}
 	repaired := 0
 	var peers [2]mesh.Workload
@@ -170,12 +169,11 @@ func (id *identity) resolve(r *record, reporter mesh.Reporter, x *lookups, s *sn
 	for end := range peers {
 		complete(&peers[end], &repaired)
 	}
-	service.Host, service.Name = clean(service.Host, &repaired), clean(service.Name, &repaired)
-	service.Namespace = clean(service.Namespace, &repaired)
+	service.Host, service.Name = valid(service.Host, &repaired), valid(service.Name, &repaired)
+	service.Namespace = valid(service.Namespace, &repaired)
 
 	res.source, res.destination = unique.Make(peers[sourceEnd]), unique.Make(peers[destinationEnd])
 	res.service = unique.Make(service)
-	res.custom = labels.canonical(r, &repaired)
 	res.security = r.security(reporter, sans)
 	res.repaired = repaired > 0
 	return res

@@ -161,3 +161,5 @@ func mustAny(t testing.TB, m proto.Message) *anypb.Any {
 	}
 	return a
 }
+
+func unmarshal(b []byte, m proto.Message) bool { return proto.Unmarshal(b, m) == nil }

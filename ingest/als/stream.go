@@ -30,7 +30,8 @@ type stream struct {
 	opened time.Time
 
 	// Of the reading goroutine alone.
-	memo       memo
+	memo       memo[*resolved]
+	customs    memo[customValues]
 	labels     *labelSet
 	generation uint64 // of the registry's snapshot that memo is from
 	nodeKey    uint64 // names the proxy in the TCP table
@@ -78,7 +79,8 @@ var errIdentity = errors.New("the node identifier contradicts the client certifi
 
 func (s *Server) newStream(ctx context.Context, now time.Time) *stream {
 	st := &stream{
-		s: s, opened: now, memo: newMemo(s.cfg.MemoEntries), labels: s.labels.Load(),
+		s: s, opened: now, memo: newMemo[*resolved](s.cfg.MemoEntries),
+		customs: newMemo[customValues](s.cfg.MemoEntries), labels: s.labels.Load(),
 		consume: context.WithoutCancel(ctx), // what has arrived is counted, also if the proxy is gone
 	}
 	if p, ok := peer.FromContext(ctx); ok {
@@ -272,9 +274,13 @@ func (st *stream) setNode(n node) {
 // refresh forgets what was remembered under other circumstances.
 func (st *stream) refresh(labels *labelSet) *snapshot {
 	s := st.s.registry.snapshot.Load()
-	if s.generation != st.generation || labels != st.labels {
+	if s.generation != st.generation {
 		st.memo.clear()
-		st.generation, st.labels = s.generation, labels
+		st.generation = s.generation
+	}
+	if labels != st.labels {
+		st.customs.clear()
+		st.labels = labels
 	}
 	return s
 }

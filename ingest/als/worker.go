@@ -1,7 +1,6 @@
 package als
 
 import (
-	"hash/maphash"
 	"time"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -82,6 +81,15 @@ func (w *worker) count(st *stream, f *frame, arrived time.Time) {
 		w.batch.Entries = w.batch.Entries[:len(w.batch.Entries)+1]
 		e := &w.batch.Entries[len(w.batch.Entries)-1]
 		w.r.entry(e, reporter, res)
+		repaired := res.repaired
+		if len(w.labels.tags) > 0 {
+			c := w.custom(st)
+			e.Custom = c.values
+			repaired = repaired || c.repaired
+		}
+		if repaired {
+			w.tally.repaired++
+		}
 		if tcp {
 			d := st.observe(&w.r, &ev, arrived)
 			e.SentBytes, e.ReceivedBytes, e.Opened, e.Closed = d.sent, d.received, d.opened, d.closed
@@ -100,11 +108,10 @@ func (w *worker) identities(st *stream, reporter mesh.Reporter, snap *snapshot) 
 	w.x.fill(&w.r, reporter, snap)
 	authority := st.authority(&w.r, reporter)
 	w.key = w.x.appendKey(w.key[:0], &w.r, reporter, authority)
-	hash := maphash.Bytes(memoSeed, w.key)
-	res := st.memo.get(hash, w.key)
-	if res == nil {
+	res, hash, ok := st.memo.get(w.key)
+	if !ok {
 		w.tally.misses++
-		res = st.id.resolve(&w.r, reporter, &w.x, snap, w.labels, authority)
+		res = st.id.resolve(&w.r, reporter, &w.x, snap, authority)
 		st.memo.put(hash, w.key, res)
 	}
 	for end, conflict := range res.conflicts {
@@ -115,10 +122,18 @@ func (w *worker) identities(st *stream, reporter mesh.Reporter, snap *snapshot) 
 	if res.badMetadata {
 		w.tally.bad++
 	}
-	if res.repaired {
-		w.tally.repaired++
-	}
 	return res
+}
+
+// custom returns the custom label values of the entry in w.r.
+func (w *worker) custom(st *stream) customValues {
+	w.key = w.r.appendCustom(w.key[:0])
+	c, hash, ok := st.customs.get(w.key)
+	if !ok {
+		c = w.labels.canonical(&w.r)
+		st.customs.put(hash, w.key, c)
+	}
+	return c
 }
 
 // flush hands the batch to the sink.
