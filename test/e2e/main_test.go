@@ -31,7 +31,6 @@ func prepare() error {
 			return err
 		}
 	}
-	return nil
 	_, err = testbed.Build()
 	return err
 }

@@ -27,6 +27,7 @@ type hop struct {
 //	/hang/<ms>       200 after a while; its route has no timeout
 //	/redirect        302
 //	/next/…          what the next service answers to /…
+//	/legacy/…        what the service without a sidecar answers to /…
 //
 // A request body is read to its end first.
 type httpApp struct {
@@ -58,7 +59,9 @@ func (a *httpApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "redirect":
 		http.Redirect(w, r, "/status/200", http.StatusFound)
 	case "next":
-		a.forward(w, r, "/"+arg)
+		a.forward(w, r, a.next.host, "/"+arg)
+	case "legacy":
+		a.forward(w, r, HostLegacy, "/"+arg)
 	default:
 		http.NotFound(w, r)
 	}
@@ -66,13 +69,13 @@ func (a *httpApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward passes the headers on that join the hops of a trace, as applications
 // of a mesh must.
-func (a *httpApp) forward(w http.ResponseWriter, r *http.Request, path string) {
+func (a *httpApp) forward(w http.ResponseWriter, r *http.Request, host, path string) {
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+a.next.http+path, nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	req.Host = a.next.host
+	req.Host = host
 	for _, h := range []string{"x-request-id", "traceparent", "tracestate", "x-tenant"} {
 		if v := r.Header.Get(h); v != "" {
 			req.Header.Set(h, v)

@@ -38,8 +38,8 @@ func (b *Bed) StartCassandra(ctx context.Context) (*Cassandra, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := b.unique("cassandra")
-	dir, err := b.mkdir(name + "-files")
+	name := b.unique("cassandra-files")
+	dir, err := b.mkdir(name)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (b *Bed) StartCassandra(ctx context.Context) (*Cassandra, error) {
 		return nil, err
 	}
 	c := &Cassandra{Addr: fmt.Sprintf("127.0.0.1:%d", cql)}
-	c.Process, err = b.Start(ctx, name, nil, java, "@"+filepath.Join(dir, "jvm.args"), "org.apache.cassandra.service.CassandraDaemon")
+	c.Process, err = b.Start(ctx, "cassandra", nil, java, "@"+filepath.Join(dir, "jvm.args"), "org.apache.cassandra.service.CassandraDaemon")
 	if err != nil {
 		return nil, err
 	}

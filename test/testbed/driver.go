@@ -52,26 +52,40 @@ func (d *Driver) Get(ctx context.Context, host, path string) (code int, err erro
 	return d.Do(ctx, http.MethodGet, host, path, nil, "")
 }
 
+// GetPlain asks the frontend in plain text, past the client's sidecar, as a
+// caller does that has none.
+func (d *Driver) GetPlain(ctx context.Context, path string) (code int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.mesh.Frontend.HTTPIn+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	return d.send(req, HostFrontend)
+}
+
 // Do sends a request with an optional header x-tenant.
 func (d *Driver) Do(ctx context.Context, method, host, path string, body io.Reader, tenant string) (code int, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+d.mesh.Client.HTTPOut+path, body)
 	if err != nil {
 		return 0, err
 	}
-	req.Host = host
 	if tenant != "" {
 		req.Header.Set("x-tenant", tenant)
 	}
+	return d.send(req, host)
+}
+
+func (d *Driver) send(req *http.Request, host string) (code int, err error) {
+	req.Host = host
 	resp, err := d.http.Do(req)
-	if ctx.Err() != nil {
+	if req.Context().Err() != nil {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s %s%s: %w", method, host, path, err)
+		return 0, fmt.Errorf("%s %s%s: %w", req.Method, host, req.URL.Path, err)
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, fmt.Errorf("%s %s%s: reading: %w", method, host, path, err)
+		return 0, fmt.Errorf("%s %s%s: reading: %w", req.Method, host, req.URL.Path, err)
 	}
 	return resp.StatusCode, nil
 }

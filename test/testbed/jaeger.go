@@ -58,7 +58,7 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 			"telemetry":  obj{"metrics": obj{"level": "none"}, "logs": obj{"level": "warn"}},
 		},
 	}
-	name := b.unique("jaeger")
+	name := b.unique("jaeger-config")
 	path := filepath.Join(b.Dir, name+".json")
 	text, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
@@ -68,7 +68,7 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 		return nil, err
 	}
 	j := &Jaeger{URL: "http://" + addrs[0], OTLP: addrs[2]}
-	if j.Process, err = b.run(ctx, name, "jaeger", "jaeger", "--config", path); err != nil {
+	if j.Process, err = b.run(ctx, "jaeger", "jaeger", "jaeger", "--config", path); err != nil {
 		return nil, err
 	}
 	return j, j.until(ctx, "answers", func(ctx context.Context) error {

@@ -23,6 +23,7 @@ const Namespace = "shop"
 
 // Hosts of services that no sidecar stands for.
 const (
+	HostLegacy = "legacy." + Namespace + ".svc.cluster.local" // plain text, reports nothing
 	HostEmpty  = "empty." + Namespace + ".svc.cluster.local"  // has no endpoints
 	HostClosed = "closed." + Namespace + ".svc.cluster.local" // nobody listens at its endpoint
 )
@@ -92,17 +93,21 @@ func (b *Bed) StartMesh(ctx context.Context, ca *CA, cfg MeshConfig) (*Mesh, err
 
 // wire starts the applications and says who reaches whom.
 func (m *Mesh) wire() error {
-	closed, err := FreeAddr(m.Client.IP)
+	closed, err := FreeAddr(m.bed.IP(9)) // nobody's address
 	if err != nil {
 		return err
 	}
 	to := func(s *Sidecar) destination {
 		return destination{host: s.Service, http: s.HTTPIn, grpc: s.HTTPIn, uri: s.Identity.URI}
 	}
+	legacy, err := m.bed.serveHTTP(hop{})
+	if err != nil {
+		return err
+	}
 	m.Client.routes = []destination{
 		to(m.Frontend), to(m.Backend), {host: HostEmpty}, {host: HostClosed, http: closed, grpc: closed},
 	}
-	m.Frontend.routes = []destination{to(m.Backend)}
+	m.Frontend.routes = []destination{to(m.Backend), {host: HostLegacy, http: legacy}}
 	m.Client.tcpTo, m.Frontend.tcpTo = m.Frontend, m.Backend
 	for s, next := range map[*Sidecar]hop{
 		m.Frontend: {http: m.Frontend.HTTPOut, tcp: m.Frontend.TCPOut, host: m.Backend.Service},

@@ -30,8 +30,8 @@ type PrometheusConfig struct {
 
 // StartPrometheus starts a real Prometheus and waits until it is ready.
 func (b *Bed) StartPrometheus(ctx context.Context, cfg PrometheusConfig) (*Prometheus, error) {
-	name := b.unique("prometheus")
-	dir, err := b.mkdir(name + "-files")
+	name := b.unique("prometheus-files")
+	dir, err := b.mkdir(name)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (b *Bed) StartPrometheus(ctx context.Context, cfg PrometheusConfig) (*Prome
 	if cfg.Features != "" {
 		args = append(args, "--enable-feature="+cfg.Features)
 	}
-	if p.Process, err = b.run(ctx, name, "prometheus", "prometheus", args...); err != nil {
+	if p.Process, err = b.run(ctx, "prometheus", "prometheus", "prometheus", args...); err != nil {
 		return nil, err
 	}
 	return p, p.until(ctx, "is ready", func(ctx context.Context) error {

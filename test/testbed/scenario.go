@@ -52,6 +52,12 @@ func Scenarios() []Scenario {
 			first.source("http", 503, "", "URX"), times(Attempts, first.destination("http", 503, "", "-"))),
 		get("no endpoints", HostEmpty, "/status/200", 503, edge{clientV1, unknown, HostEmpty}.source("http", 503, "", "UH")),
 		get("nobody listens", HostClosed, "/status/200", 503, edge{clientV1, unknown, HostClosed}.source("http", 503, "", "UF")),
+		get("no sidecar at the other end", HostFrontend, "/legacy/status/200", 200,
+			first.both("http", 200, "", "-"), edge{frontendV1, unknown, HostLegacy}.source("http", 200, "", "-")),
+		{"no sidecar at the caller", func(ctx context.Context, d *Driver) error {
+			code, err := d.GetPlain(ctx, "/status/200")
+			return wantCode(code, 200, err)
+		}, edge{unknown, frontendV1, HostFrontend}.destination("http", 200, "", "-")},
 		{"post", func(ctx context.Context, d *Driver) error {
 			code, err := d.Do(ctx, http.MethodPost, HostFrontend, "/status/201", body(5000), "gold")
 			return wantCode(code, 201, err)

@@ -18,7 +18,7 @@ func (s *Sidecar) serviceCluster(d destination, port int, addr string) obj {
 		"load_assignment":      assignment(name, addr),
 		"upstream_bind_config": bindTo(s.IP),
 	}
-	if port != portTCP {
+	if port == portGRPC || port == portHTTP && d.uri != "" {
 		c["typed_extension_protocol_options"] = http2()
 	}
 	if d.uri != "" {

@@ -61,24 +61,37 @@ func (s *Sidecar) tcpListener(cfg MeshConfig, dir direction) obj {
 	})
 }
 
+// listener takes mTLS inbound, and plain text beside it, as Istio's permissive
+// mode does.
 func (s *Sidecar) listener(kind, addr string, dir direction, filter obj) obj {
-	chain := obj{"filters": list{filter}}
-	if dir == inbound {
-		chain["transport_socket"] = obj{
+	l := obj{
+		"name":              string(dir) + "_" + kind,
+		"address":           socketAddress(addr),
+		"traffic_direction": string(dir),
+	}
+	plain := obj{"filters": list{filter}}
+	if dir == outbound {
+		l["filter_chains"] = list{plain}
+		return l
+	}
+	l["listener_filters"] = list{obj{"name": "envoy.filters.listener.tls_inspector", "typed_config": obj{
+		"@type": api + "extensions.filters.listener.tls_inspector.v3.TlsInspector",
+	}}}
+	plain["filter_chain_match"] = obj{"transport_protocol": "raw_buffer"}
+	mutual := obj{
+		"filter_chain_match": obj{"transport_protocol": "tls"},
+		"filters":            list{filter},
+		"transport_socket": obj{
 			"name": "envoy.transport_sockets.tls",
 			"typed_config": obj{
 				"@type":                      api + "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
 				"require_client_certificate": true,
 				"common_tls_context":         s.tlsContext(s.root(), ""),
 			},
-		}
+		},
 	}
-	return obj{
-		"name":              string(dir) + "_" + kind,
-		"address":           socketAddress(addr),
-		"traffic_direction": string(dir),
-		"filter_chains":     list{chain},
-	}
+	l["filter_chains"] = list{mutual, plain}
+	return l
 }
 
 // accessLog streams the entries of a listener to Tallygate.
@@ -125,7 +138,10 @@ func (s *Sidecar) tags(cfg MeshConfig, dir direction, http bool) list {
 	if dir == inbound {
 		return append(tags, obj{"tag": "destination_service", "literal": obj{"value": s.Service}})
 	}
-	tags = append(tags, obj{"tag": "destination_principal", "value": "%UPSTREAM_PEER_URI_SAN%"})
+	tags = append(tags,
+		obj{"tag": "source_principal", "value": "%UPSTREAM_LOCAL_URI_SAN%"},
+		obj{"tag": "destination_principal", "value": "%UPSTREAM_PEER_URI_SAN%"},
+	)
 	if http {
 		tags = append(tags, obj{"tag": "destination_service", "metadata": obj{
 			"kind":         obj{"route": obj{}},

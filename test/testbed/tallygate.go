@@ -1,16 +1,21 @@
 package testbed
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -25,6 +30,7 @@ type Tallygate struct {
 	Metrics string // host:port of the mesh's metrics
 	Admin   string // host:port
 	Config  string // file
+	Token   string // file with the token of the admin endpoint
 
 	binary string
 }
@@ -65,12 +71,13 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 			return nil, err
 		}
 	}
-	name := b.unique("tallygate")
+	name := b.unique("tallygate-config")
+	t.Token = filepath.Join(b.Dir, name+".token")
 	config := obj{
 		"ingest":     obj{"als": merge(obj{"endpoint": t.ALS}, cfg.ALS)},
 		"red":        merge(obj{"zero_for": "1500ms"}, cfg.RED),
 		"prometheus": obj{"endpoint": t.Metrics},
-		"admin":      obj{"endpoint": t.Admin, "token_file": filepath.Join(b.Dir, name+".token")},
+		"admin":      obj{"endpoint": t.Admin, "token_file": t.Token},
 	}
 	text, err := json.MarshalIndent(merge(config, cfg.More), "", "  ")
 	if err != nil {
@@ -80,14 +87,31 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 	if err := os.WriteFile(t.Config, text, 0o644); err != nil {
 		return nil, err
 	}
-	t.Process, err = b.Start(ctx, name, nil, binary, "serve", "--config", t.Config)
+	t.Process, err = b.Start(ctx, "tallygate", nil, binary, "serve", "--config", t.Config)
 	if err != nil {
 		return nil, err
 	}
+	b.onClose(t.end)
 	return t, t.until(ctx, "is ready", func(ctx context.Context) error {
 		_, err := httpGet(ctx, "http://"+t.Admin+"/readyz")
 		return err
 	})
+}
+
+// end makes it exit when the bed is closed: nobody scrapes any more, so it must
+// not wait for a last scrape, which a second signal tells it.
+func (t *Tallygate) end() error {
+	for range 50 {
+		if err := t.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		select {
+		case <-t.Done():
+			return nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return t.Kill()
 }
 
 // merge puts the keys of over over those of base.
@@ -117,16 +141,37 @@ func (t *Tallygate) Run(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// Scrape reads /metrics once, as text, by client_golang's parser.
-func (t *Tallygate) Scrape(ctx context.Context) ([]Series, error) {
-	body, err := httpGet(ctx, "http://"+t.Metrics+"/metrics")
+// Scrape reads the named metrics from /metrics once, as text, by client_golang's
+// parser. A scrape of a big mesh is heavy, so the other lines are left unread.
+func (t *Tallygate) Scrape(ctx context.Context, names ...string) ([]Series, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Metrics+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("reading /metrics: %w", err)
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var wanted bytes.Buffer
+	lines := bufio.NewReaderSize(resp.Body, 1<<20)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading /metrics: %w", err)
+		}
+		name := bytes.TrimPrefix(line, []byte("# TYPE "))
+		if end := bytes.IndexAny(name, "{ "); end > 0 && slices.Contains(names, string(name[:end])) {
+			wanted.Write(line)
+		}
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(&wanted)
+	if err != nil {
+		return nil, fmt.Errorf("parsing /metrics: %w", err)
 	}
 	var out []Series
 	for name, f := range families {
@@ -140,12 +185,8 @@ func (t *Tallygate) Scrape(ctx context.Context) ([]Series, error) {
 				s.Values = []float64{m.GetCounter().GetValue()}
 			case m.Gauge != nil:
 				s.Values = []float64{m.GetGauge().GetValue()}
-			case m.Untyped != nil:
-				s.Values = []float64{m.GetUntyped().GetValue()}
-			case m.Histogram != nil:
-				s.Values = []float64{float64(m.GetHistogram().GetSampleCount())}
 			default:
-				s.Values = []float64{math.NaN()}
+				return nil, fmt.Errorf("%s is neither a counter nor a gauge", name)
 			}
 			out = append(out, s)
 		}

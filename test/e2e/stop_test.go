@@ -1,0 +1,145 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tallygate/tallygate/test/testbed"
+)
+
+// testGracefulStop ends Tallygate as soon as it has received everything. What
+// was not scraped by then is held until it has been.
+func testGracefulStop(t *testing.T, w *world) {
+	before, err := readBooks(t.Context(), w.tallygate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range testbed.Scenarios() {
+		w.run(t, s, s)
+	}
+	want := before.received
+	for _, s := range testbed.Scenarios() {
+		want += 2 * float64(s.Want.Sum())
+	}
+	Eventually(t, 20*time.Second, func(ctx context.Context) error {
+		b, err := readBooks(ctx, w.tallygate)
+		if err == nil && b.received < want {
+			err = fmt.Errorf("%v entries were received; want %v", b.received, want)
+		}
+		return err
+	})
+	if err := w.tallygate.Stop(45 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tallygate.Exit(); err != nil {
+		t.Errorf("tallygate ended with %v", err)
+	}
+	got, err := w.prometheus.Requests(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := w.want.Diff(got); diff != "" {
+		t.Errorf("after a graceful stop Prometheus does not hold what the driver did:\n%s", diff)
+	}
+}
+
+// A rolling restart: a second replica takes the place of the first under
+// traffic. Not one entry is lost or counted twice, as Prometheus sees it.
+//
+//	sidecars ──ALS──▶ tallygate A (SIGTERM) … ▶ tallygate B
+//	                        ▲       Prometheus       ▲
+func TestRollingRestart(t *testing.T) {
+	w := startWorld(t, worldConfig{Prometheus: testbed.PrometheusConfig{Interval: 2 * time.Second}})
+	first := w.tallygate
+	w.steady(t, 150, func() {
+		for range 2 {
+			next := StartTallygate(t, testbed.TallygateConfig{})
+			if err := w.prometheus.Scrape(w.tallygate.Metrics, next.Metrics); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.mesh.PointLogsTo(next.ALS); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitScrapes(t, 4)
+			if err := w.tallygate.Stop(45 * time.Second); err != nil {
+				t.Error(err)
+			}
+			w.tallygate = next
+			w.awaitScrapes(t, 4)
+		}
+	})
+	if err := first.Exit(); err != nil {
+		t.Errorf("the first replica ended with %v", err)
+	}
+	w.wantTotals(t)
+	wantBalance(t, w.tallygate)
+}
+
+// Tallygate stands still for some seconds: traffic goes on, Envoy holds the
+// entries back, and all of them arrive.
+func TestStalled(t *testing.T) {
+	w := startWorld(t, worldConfig{})
+	w.steady(t, 150, func() {
+		if err := w.tallygate.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			// It is Prometheus' clock that says how long: its scrapes fail meanwhile.
+			w.awaitScrapes(t, 2)
+		}
+		if err := w.tallygate.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		w.awaitScrapes(t, 2)
+	})
+	w.wantRequests(t)
+	if b := wantBalance(t, w.tallygate); b.dropped != 0 {
+		t.Errorf("entries were dropped: %+v", b)
+	}
+}
+
+// A sidecar is replaced: its streams end and new ones begin, and what it
+// reports afterwards is counted as before.
+func TestEnvoyRestarted(t *testing.T) {
+	w := startWorld(t, worldConfig{})
+	w.run(t, testbed.Scenarios()...)
+	w.wantRequests(t) // nothing is in an Envoy's buffer any more
+	for _, s := range w.mesh.Sidecars() {
+		if err := w.mesh.Restart(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.warmUp(t)
+	w.run(t, testbed.Scenarios()...)
+	w.wantRequests(t)
+	if b := wantBalance(t, w.tallygate); b.dropped != 0 {
+		t.Errorf("entries were dropped: %+v", b)
+	}
+}
+
+// A hard kill loses what Envoy had under way, and nothing else: no entry is
+// counted twice, and the next process counts on.
+func TestKilled(t *testing.T) {
+	w := startWorld(t, worldConfig{})
+	w.run(t, testbed.Scenarios()...)
+	w.wantRequests(t)
+	if err := w.tallygate.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	next := StartTallygate(t, testbed.TallygateConfig{})
+	if err := w.prometheus.Scrape(next.Metrics); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mesh.PointLogsTo(next.ALS); err != nil {
+		t.Fatal(err)
+	}
+	w.tallygate = next
+	w.warmUp(t)
+	w.run(t, testbed.Scenarios()...)
+	w.wantRequests(t)
+	wantBalance(t, w.tallygate)
+}
