@@ -1,7 +1,9 @@
 package als
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
@@ -57,4 +59,61 @@ func TestServeSample(t *testing.T) {
 		t.Errorf("%v identities worked out; want 1", misses)
 	}
 	checkBooks(t, reg, len(entries))
+}
+
+// TestRun publishes what was learned too soon after the publication before, and
+// expires.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestServer(t, discard{}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		known := func() int { return len(s.registry.snapshot.Load().ip) }
+		keys := []factKey{{factIP, "10.0.0.1"}, {factIP, "10.0.0.2"}}
+		for _, key := range keys {
+			s.registry.learn(key, mesh.Workload{Name: key.key}, time.Now())
+		}
+		if n := known(); n != 1 {
+			t.Errorf("%d addresses published at once; want 1", n)
+		}
+		time.Sleep(2 * publishEvery)
+		if n := known(); n != 2 {
+			t.Errorf("%d addresses published; want 2", n)
+		}
+		for _, key := range keys {
+			s.registry.forget(key, mesh.Workload{Name: key.key}, time.Now())
+		}
+		time.Sleep(s.cfg.Learned.Expiry + 2*expireEvery)
+		if n := known(); n != 0 {
+			t.Errorf("%d addresses left after the expiry; want 0", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestSetLabels(t *testing.T) {
+	sink := new(memorySink)
+	s, _ := newTestServer(t, sink, nil)
+	st := identified(t, s)
+	data := mustMarshal(t, sampleMessage(0, 1))
+	for _, labels := range [][]mesh.CustomLabel{nil, {{Name: "source_app"}}, {{Name: "a", Tag: "none"}, {Name: "b", Tag: "source_app"}}, nil} {
+		s.SetLabels(labels)
+		if err := st.message(data, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"", "productpage\x00", "unknown\x00productpage\x00", ""}
+	for i, e := range sink.all() {
+		got := ""
+		if e.Custom != (mesh.Custom{}) {
+			got = e.Custom.Value()
+		}
+		if got != want[i] {
+			t.Errorf("after change %d: %q; want %q", i, got, want[i])
+		}
+	}
 }
