@@ -16,8 +16,7 @@ import (
 const usage = `usage:
   components list             what there is, and what is in the cache
   components fetch NAME...    bring components into the cache ("all" for every one)
-  components path PROGRAM     print where a program of the cache is
-`
+  components path PROGRAM     print where a program of the cache is`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -30,7 +29,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("no command\n" + usage)
+		return errors.New(usage)
 	}
 	cache, err := component.Open(stderr)
 	if err != nil {
@@ -49,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintln(stdout, path)
 		return err
 	default:
-		return fmt.Errorf("cannot do %q\n%s", args, usage)
+		return fmt.Errorf("%s %q: %s", verb, args, usage)
 	}
 }
 

@@ -17,7 +17,10 @@ import (
 // and at the end of each the driver's counts equal what Prometheus holds.
 func TestMesh(t *testing.T) {
 	w := startWorld(t, worldConfig{
-		Tallygate:  testbed.TallygateConfig{More: map[string]any{"labels": []any{map[string]any{"name": "tenant"}}}},
+		Tallygate: testbed.TallygateConfig{
+			RED:  map[string]any{"span_metrics": true},
+			More: map[string]any{"labels": []any{map[string]any{"name": "tenant"}}},
+		},
 		Prometheus: testbed.PrometheusConfig{Features: "exemplar-storage"},
 	})
 	t.Run("requests", func(t *testing.T) { testRequests(t, w) })
@@ -27,6 +30,7 @@ func TestMesh(t *testing.T) {
 	t.Run("labels", func(t *testing.T) { testLabels(t, w) })
 	t.Run("doctor", func(t *testing.T) { testDoctor(t, w) })
 	t.Run("boards", func(t *testing.T) { testBoards(t, w) })
+	t.Run("Jaeger's Monitor tab", func(t *testing.T) { testMonitor(t, w) })
 	t.Run("books", func(t *testing.T) {
 		w.wantRequests(t)
 		if b := wantBalance(t, w.tallygate); b.dropped != 0 {
