@@ -13,7 +13,7 @@ help: ## print this
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/tallygate
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tallygate ./cmd/tallygate
+	go build -ldflags '$(LDFLAGS)' -o bin/tallygate ./cmd/tallygate
 
 test: ## unit tests; needs nothing but Go
 	go test $(PKGS)
