@@ -17,6 +17,21 @@ type Request interface {
 	Lookup(p Path) (v Value, present bool)
 }
 
+// Prober is implemented by a Request that can tell the kind of a value without
+// building it.
+type Prober interface {
+	Probe(p Path) (k Kind, present bool)
+}
+
+// Probe returns the kind of the value at p, by the cheapest way r has.
+func Probe(r Request, p Path) (Kind, bool) {
+	if pr, ok := r.(Prober); ok {
+		return pr.Probe(p)
+	}
+	v, present := r.Lookup(p)
+	return v.Kind, present
+}
+
 // Listener is the kind of listener a request came by; no decision is shared
 // between kinds.
 type Listener uint8
