@@ -200,7 +200,9 @@ func grpcStats(b []byte, request, response *uint64) bool {
 	return true
 }
 
-// trace finds the ids of the trace: the tags, else what the headers say.
+// trace finds the ids of the trace: the tags, else what the headers say. Whether
+// the trace is sampled only a header of the same trace tells: Envoy has no
+// formatter for it.
 func (r *record) trace(e *mesh.Entry) {
 	if id := r.get(slotTraceID); isTraceID(id) {
 		e.TraceID = id
@@ -208,20 +210,30 @@ func (r *record) trace(e *mesh.Entry) {
 	if id := r.get(slotSpanID); len(id) == 16 && isHex(id) {
 		e.SpanID = id
 	}
-	if v := r.get(slotTraceSampled); v != "" {
-		e.TraceSampled = v == "true" || v == "1"
+	told := r.get(slotTraceSampled)
+	e.TraceSampled = told == "true" || told == "1"
+	id, sampled := r.traceHeader()
+	if e.TraceID == "" {
+		e.TraceID = id
 	}
+	if told == "" && e.TraceID == id {
+		e.TraceSampled = sampled
+	}
+}
+
+// traceHeader reads traceparent, else the B3 headers.
+func (r *record) traceHeader() (id string, sampled bool) {
 	const headers = slots(1)<<slotTraceparent | 1<<slotB3TraceID
-	if e.TraceID != "" || r.set&headers == 0 {
-		return
+	if r.set&headers == 0 {
+		return "", false
 	}
 	if p := r.get(slotTraceparent); len(p) >= 55 && isHex(p[3:35]) {
-		e.TraceID = p[3:35]
-		e.TraceSampled = e.TraceSampled || p[54]&1 == 1 && p[54] < 'a' || p[54] == 'b' || p[54] == 'd' || p[54] == 'f'
-	} else if id := r.get(slotB3TraceID); isTraceID(id) {
-		e.TraceID = id
-		e.TraceSampled = e.TraceSampled || r.get(slotB3Sampled) == "1"
+		return p[3:35], p[54]&1 == 1 && p[54] < 'a' || p[54] == 'b' || p[54] == 'd' || p[54] == 'f'
 	}
+	if id := r.get(slotB3TraceID); isTraceID(id) {
+		return id, r.get(slotB3Sampled) == "1"
+	}
+	return "", false
 }
 
 func isTraceID(id string) bool { return (len(id) == 32 || len(id) == 16) && isHex(id) }

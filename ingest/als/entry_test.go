@@ -2,6 +2,7 @@ package als
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,18 @@ func TestEntry(t *testing.T) {
 		e.CommonProperties.CustomTags["trace_id"] = "-"
 		e.Request.RequestHeaders["traceparent"] = "00-" + trace + "-" + span + "-01"
 	}, func(e out) bool { return e.TraceID == trace && e.SpanID == "" && e.TraceSampled })
+	f("sampled by the header of the trace in the tag", func(e in) {
+		e.CommonProperties.CustomTags["trace_id"] = trace
+		e.Request.RequestHeaders["traceparent"] = "00-" + trace + "-" + span + "-01"
+	}, func(e out) bool { return e.TraceID == trace && e.TraceSampled })
+	f("the tag knows better than the header", func(e in) {
+		e.CommonProperties.CustomTags["trace_id"], e.CommonProperties.CustomTags["trace_sampled"] = trace, "false"
+		e.Request.RequestHeaders["traceparent"] = "00-" + trace + "-" + span + "-01"
+	}, func(e out) bool { return e.TraceID == trace && !e.TraceSampled })
+	f("the header of another trace", func(e in) {
+		e.CommonProperties.CustomTags["trace_id"] = trace
+		e.Request.RequestHeaders["traceparent"] = "00-" + strings.Repeat("a", 32) + "-" + span + "-01"
+	}, func(e out) bool { return e.TraceID == trace && !e.TraceSampled })
 	f("traceparent, not sampled", func(e in) { e.Request.RequestHeaders["traceparent"] = "00-" + trace + "-" + span + "-00" },
 		func(e out) bool { return e.TraceID == trace && !e.TraceSampled })
 	f("B3", func(e in) {
