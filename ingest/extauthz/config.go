@@ -1,0 +1,120 @@
+package extauthz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// OnError is the answer when a request could not be judged.
+type OnError string
+
+const (
+	OnErrorDeny     OnError = "deny"           // as a policy would
+	OnErrorAllow    OnError = "allow"          // marked in the dynamic metadata
+	OnErrorResponse OnError = "error_response" // let the proxy's own failure mode answer
+)
+
+func (o OnError) valid() bool {
+	return o == OnErrorDeny || o == OnErrorAllow || o == OnErrorResponse
+}
+
+// Config says how checks are answered, whatever protocol they come by.
+type Config struct {
+	// OnError is the answer when a request could not be judged (an error, the deadline, overload): deny, allow or error_response.
+	OnError OnError `mapstructure:"on_error"`
+	// ErrorStatus is the HTTP status of a denial because of an error, and of an error_response where the protocol has one.
+	ErrorStatus int `mapstructure:"error_status"`
+	// Entrypoints have their own answers to failures, by the name that a route gives.
+	Entrypoints map[string]EntrypointConfig `mapstructure:"entrypoints"`
+	// EntrypointKey is the key of context_extensions by which a route names its entrypoint.
+	EntrypointKey string `mapstructure:"entrypoint_key"`
+	// Timeout is how long a judgement may take. Keep it below the proxy's own timeout (Envoy's default is 200ms).
+	Timeout time.Duration `mapstructure:"timeout"`
+	// Limit bounds how many checks are worked on at once.
+	Limit LimitConfig `mapstructure:"limit"`
+	// MaxBody is the largest request body in bytes that is parsed; for larger ones truncated_body is true.
+	MaxBody int `mapstructure:"max_body"`
+	// ProtoDescriptor is a file with a FileDescriptorSet of the gRPC services whose messages are to be read as parsed_body.
+	ProtoDescriptor string `mapstructure:"proto_descriptor"`
+}
+
+// EntrypointConfig is what is particular to an entrypoint.
+type EntrypointConfig struct {
+	// OnError is the answer for requests of this entrypoint that could not be judged.
+	OnError OnError `mapstructure:"on_error"`
+}
+
+// LimitConfig is about how many checks are worked on at once. Above the limit the
+// answer of on_error is given immediately.
+type LimitConfig struct {
+	// Max is the limit when all is well.
+	Max int `mapstructure:"max"`
+	// Min is how far the limit may fall while judgements come late.
+	Min int `mapstructure:"min"`
+	// Adaptive lowers the limit when judgements take longer than half of the timeout, and raises it when they do not.
+	Adaptive bool `mapstructure:"adaptive"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		OnError:       OnErrorDeny,
+		ErrorStatus:   403,
+		EntrypointKey: "tallygate.entrypoint",
+		Timeout:       150 * time.Millisecond,
+		Limit:         LimitConfig{Max: 1000, Min: 10, Adaptive: true},
+		MaxBody:       1 << 20,
+	}
+}
+
+// Validate returns every problem, each with its key path relative to the
+// section.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	onError := func(key string, o OnError) {
+		if !o.valid() {
+			bad(key, "%q is none of %s, %s, %s", o, OnErrorDeny, OnErrorAllow, OnErrorResponse)
+		}
+	}
+	onError("on_error", c.OnError)
+	names := make([]string, 0, len(c.Entrypoints))
+	for name := range c.Entrypoints {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		onError("entrypoints."+name+".on_error", c.Entrypoints[name].OnError)
+	}
+	if !knownStatus(c.ErrorStatus) || c.ErrorStatus < 400 {
+		bad("error_status", "%d is not an HTTP status of an error", c.ErrorStatus)
+	}
+	if c.EntrypointKey == "" {
+		bad("entrypoint_key", "must not be empty")
+	}
+	if c.Timeout <= 0 {
+		bad("timeout", "%s is not more than 0", c.Timeout)
+	}
+	if c.Limit.Min < 1 {
+		bad("limit.min", "%d is less than 1", c.Limit.Min)
+	}
+	if c.Limit.Max < c.Limit.Min {
+		bad("limit.max", "%d is less than limit.min, %d", c.Limit.Max, c.Limit.Min)
+	}
+	if c.MaxBody < 0 {
+		bad("max_body", "%d is negative", c.MaxBody)
+	}
+	return errors.Join(errs...)
+}
+
+// onError returns the answer to a failure by entrypoint.
+func (c *Config) onError(entrypoint string) OnError {
+	if e, ok := c.Entrypoints[entrypoint]; ok {
+		return e.OnError
+	}
+	return c.OnError
+}

@@ -1,0 +1,191 @@
+package extauthz
+
+import (
+	"encoding/base64"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/tallygate/tallygate/mesh"
+)
+
+// view is where the fields of a message lie. Fields that come again overwrite,
+// messages that come again merge, as the wire format has it.
+type view struct {
+	b       []byte
+	present uint64 // by slot
+	slots   [maxSlots]slot
+	entries []entry  // of all maps, in the order of the wire
+	merged  []merged // of messages that are read only when asked for
+}
+
+// slot is where the value of a field lies in the message, or the value of a
+// varint, low half first.
+type slot struct{ start, end uint32 }
+
+// entry is an entry of a map.
+type entry struct {
+	slot                 uint8
+	key, keyEnd, val, to uint32
+}
+
+// merged is a message that came in several parts.
+type merged struct {
+	slot uint8
+	b    []byte
+}
+
+// reset makes v a view of b. It returns false if b is malformed.
+func (v *view) reset(s *schema, b []byte) bool {
+	v.b, v.present = b, 1<<s.root.slot
+	v.entries, v.merged = v.entries[:0], v.merged[:0]
+	return uint64(len(b)) < 1<<32 && v.index(s.root, 0, len(b))
+}
+
+// index notes where the fields of the message at b[from:to] lie.
+func (v *view) index(n *node, from, to int) bool {
+	b := v.b[:to]
+	for i := from; i < to; {
+		tag, at, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		i = end
+		if tag>>3 >= uint64(len(n.byNum)) {
+			continue
+		}
+		f := n.byNum[tag>>3]
+		if f == nil || tag&7 != f.wire {
+			continue
+		}
+		again := v.present>>f.slot&1 != 0
+		v.present = v.present&^f.clears | 1<<f.slot
+		switch f.kind {
+		case kindMessage:
+			if !v.index(f, int(at), end) {
+				return false
+			}
+		case kindStrings:
+			if !v.addEntry(f.slot, int(at), end) {
+				return false
+			}
+		case kindInt64, kindUint32, kindBool, kindEnum:
+			v.slots[f.slot] = slot{uint32(at), uint32(at >> 32)}
+		case kindAddress, kindTimestamp, kindMetadata, kindHeaderMap:
+			if again {
+				v.merge(f.slot, b[at:end])
+				continue
+			}
+			v.slots[f.slot] = slot{uint32(at), uint32(end)}
+		default:
+			v.slots[f.slot] = slot{uint32(at), uint32(end)}
+		}
+	}
+	return true
+}
+
+func (v *view) addEntry(of uint8, from, to int) bool {
+	e := entry{slot: of}
+	b := v.b[:to]
+	for i := from; i < to; {
+		tag, at, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes:
+			e.key, e.keyEnd = uint32(at), uint32(end)
+		case 2<<3 | wireBytes:
+			e.val, e.to = uint32(at), uint32(end)
+		}
+		i = end
+	}
+	v.entries = append(v.entries, e)
+	return true
+}
+
+// merge joins a further part of a message to those before: the merger of two
+// messages is what their bytes, one after the other, say.
+func (v *view) merge(of uint8, part []byte) {
+	for i := range v.merged {
+		if m := &v.merged[i]; m.slot == of {
+			m.b = append(m.b, part...)
+			return
+		}
+	}
+	s := v.slots[of]
+	first := v.b[s.start:s.end:s.end]
+	v.merged = append(v.merged, merged{of, append(first, part...)})
+}
+
+func (v *view) has(n *node) bool { return v.present>>n.slot&1 != 0 }
+
+// bytes returns the content of a length-delimited field, nil if it is not there.
+func (v *view) bytes(n *node) []byte {
+	if !v.has(n) {
+		return nil
+	}
+	for i := range v.merged {
+		if v.merged[i].slot == n.slot {
+			return v.merged[i].b
+		}
+	}
+	s := v.slots[n.slot]
+	return v.b[s.start:s.end]
+}
+
+func (v *view) text(n *node) string { return lend(v.bytes(n)) }
+
+func (v *view) number(n *node) uint64 {
+	s := v.slots[n.slot]
+	return uint64(s.start) | uint64(s.end)<<32
+}
+
+// entry returns the value of a key of a map; the last one counts.
+func (v *view) entry(n *node, key string) (string, bool) {
+	if !v.has(n) {
+		return "", false
+	}
+	for i := len(v.entries) - 1; i >= 0; i-- {
+		e := &v.entries[i]
+		if int(e.keyEnd-e.key) == len(key) && e.slot == n.slot && lend(v.b[e.key:e.keyEnd]) == key {
+			return lend(v.b[e.val:e.to]), true
+		}
+	}
+	return "", false
+}
+
+// scalar returns the value of a field that is neither message nor map. A zero
+// that the wire does not tell from nothing is not there.
+func (v *view) scalar(n *node) (val mesh.Value, ok bool, p problem) {
+	if !v.has(n) {
+		return mesh.Value{}, false, ""
+	}
+	switch n.kind {
+	case kindString:
+		s := v.text(n)
+		if !utf8.ValidString(s) {
+			return mesh.Value{}, false, badUTF8
+		}
+		return text(s), s != "" || n.explicit, ""
+	case kindBytes:
+		b := v.bytes(n)
+		return text(base64.StdEncoding.EncodeToString(b)), len(b) > 0, ""
+	case kindInt64:
+		i := int64(v.number(n))
+		return text(strconv.FormatInt(i, 10)), i != 0, ""
+	case kindUint32:
+		u := uint32(v.number(n))
+		return number(strconv.FormatUint(uint64(u), 10)), u != 0 || n.explicit, ""
+	case kindBool:
+		return mesh.Value{Kind: mesh.KindBool, Bool: true}, v.number(n) != 0, ""
+	default: // kindEnum
+		e := int32(v.number(n))
+		if e >= 0 && int(e) < len(n.enum) {
+			return text(n.enum[e]), e != 0, ""
+		}
+		return number(strconv.FormatInt(int64(e), 10)), true, ""
+	}
+}
+
+func text(s string) mesh.Value   { return mesh.Value{Kind: mesh.KindString, Text: s} }
+func number(s string) mesh.Value { return mesh.Value{Kind: mesh.KindNumber, Text: s} }

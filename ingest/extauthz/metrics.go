@@ -1,0 +1,89 @@
+package extauthz
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tallygate/tallygate/mesh"
+)
+
+// outcome is how a check was answered.
+type outcome uint8
+
+const (
+	outcomeAllow         outcome = iota
+	outcomeDeny                  // by the policy
+	outcomeErrorAllow            // not judged, by on_error
+	outcomeErrorDeny             // not judged, by on_error
+	outcomeErrorResponse         // not judged, left to the proxy
+	outcomeShed                  // not judged because of the limit, by on_error
+	outcomeRefused               // denied: the request or the policy's result is not sound
+	outcomeCanceled              // the proxy did not wait
+	numOutcomes
+)
+
+var outcomeNames = [numOutcomes]string{
+	"allow", "deny", "error_allow", "error_deny", "error_response", "shed", "refused", "canceled",
+}
+
+// Why a request was not judged.
+const (
+	failedError    = "error"
+	failedDeadline = "deadline"
+	failedOverload = "overload"
+	failedPanic    = "panic"
+)
+
+const numListeners = 4
+
+type metrics struct {
+	checks   [numListeners][numOutcomes]prometheus.Counter
+	duration [numListeners]prometheus.Observer
+	failures *prometheus.CounterVec // by reason
+	frames   *prometheus.CounterVec // by reason
+	requests *prometheus.CounterVec // by reason
+	results  *prometheus.CounterVec // by reason
+}
+
+func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
+	vec := func(name, help string, values ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tallygate_extauthz_" + name, Help: help}, []string{"reason"})
+		for _, value := range values {
+			v.WithLabelValues(value)
+		}
+		return v
+	}
+	gauge := func(name, help string, f func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tallygate_extauthz_" + name, Help: help}, func() float64 { return float64(f()) })
+	}
+	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tallygate_extauthz_checks_total",
+		Help: "Checks answered, by kind of listener and outcome: allow and deny are the policy's; error_* and shed are on_error's; " +
+			"refused are denials of requests that cannot be read and of results that cannot be carried out.",
+	}, []string{"listener", "outcome"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "tallygate_extauthz_check_duration_seconds",
+		Help:    "Time from the arrival of a check to its answer, by kind of listener.",
+		Buckets: []float64{.00001, .00002, .00005, .0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5},
+	}, []string{"listener"})
+	m := &metrics{
+		failures: vec("failures_total", "Checks that could not be judged and were answered as on_error says, by reason.",
+			failedError, failedDeadline, failedOverload, failedPanic),
+		frames: vec("frames_refused_total", "Messages that are no CheckRequest, by reason.", frameMalformed),
+		requests: vec("requests_refused_total",
+			"Requests denied because a value that the policy asked for could not be read, by that value.",
+			string(badUTF8), string(badPath), string(badBody), string(badMetadata), string(badAddress), string(badTime), string(badHeaderMap)),
+		results: vec("results_refused_total", "Parts of verdicts that could not be carried out, by reason. An allowance with such a part becomes a denial.",
+			refusedName, refusedValue, refusedQuery, refusedStatus, refusedMetadata, refusedUnsupported),
+	}
+	for l := range mesh.Listener(numListeners) {
+		name := l.String()
+		m.duration[l] = duration.WithLabelValues(name)
+		for o := range numOutcomes {
+			m.checks[l][o] = checks.WithLabelValues(name, outcomeNames[o])
+		}
+	}
+	reg.MustRegister(checks, duration, m.failures, m.frames, m.requests, m.results,
+		gauge("checks_in_flight", "Checks that are worked on.", l.inFlight.Load),
+		gauge("checks_limit", "Checks that may be worked on at once.", l.limit.Load),
+	)
+	return m
+}

@@ -1,0 +1,67 @@
+package extauthz
+
+import (
+	"github.com/tallygate/tallygate/mesh"
+	"google.golang.org/grpc/codes"
+)
+
+// response returns a judgement as a CheckResponse. An allowance that cannot be
+// carried out changes its outcome.
+func (s *Server) response(l mesh.Listener, j *judgement) []byte {
+	if j.failed != "" {
+		return s.failure(l, j).response(j.ID)
+	}
+	if j.refused != "" {
+		r := &rendered{meta: appendMetadata(nil, metaError, stringValue("unreadable "+string(j.refused)))}
+		r.head = appendStatus(nil, false)
+		if l == mesh.ListenerExtAuthzHTTP {
+			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: 400}))
+		}
+		return r.response(j.ID)
+	}
+	r := s.render(j.Verdict, l)
+	if j.Allowed && !r.allowed {
+		j.outcome = outcomeRefused
+	}
+	return r.response(j.ID)
+}
+
+// render returns what the verdict comes to, made once.
+func (s *Server) render(v *mesh.Verdict, l mesh.Listener) *rendered {
+	if r, ok := v.Rendered[l].Load().(*rendered); ok {
+		s.countRefused(r)
+		return r
+	}
+	r := render(v, l)
+	v.Rendered[l].Store(r)
+	s.countRefused(r)
+	return r
+}
+
+func (s *Server) countRefused(r *rendered) {
+	for _, reason := range r.refused {
+		s.m.results.WithLabelValues(reason).Inc()
+	}
+}
+
+// failure returns the answer to a request that was not judged.
+func (s *Server) failure(l mesh.Listener, j *judgement) *rendered {
+	r := &rendered{meta: appendMetadata(nil, metaError, stringValue(j.failed))}
+	http := l == mesh.ListenerExtAuthzHTTP
+	switch j.onError {
+	case OnErrorAllow:
+		r.head = appendStatus(nil, true)
+		if http {
+			r.head = appendMessage(r.head, responseOK, nil)
+		}
+	case OnErrorDeny:
+		r.head = appendStatus(nil, false)
+		if http {
+			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: s.cfg.ErrorStatus}))
+		}
+	default:
+		r.head = appendMessage(nil, responseStatus, appendVarint(nil, 1, uint64(codes.Unavailable)))
+		r.head = appendMessage(r.head, responseError, r.denied(&mesh.Verdict{Status: s.cfg.ErrorStatus}))
+	}
+	return r
+}
