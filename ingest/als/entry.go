@@ -1,6 +1,7 @@
 package als
 
 import (
+	"encoding/binary"
 	"math"
 	"strings"
 	"time"
@@ -60,9 +61,10 @@ func (r *record) tcpEvent(ev *tcpEvent) skipReason {
 		// Where the connection goes is not known before there is an upstream:
 		// the opening is counted with the next entry.
 		ev.phase = tcpStarts
-		ev.hold = !r.set.has(slotUpstreamCluster)
+		ev.hold = !r.set.has(slotUpstreamCluster) || r.handshaking()
 	case typeTCPUpstreamConnected:
 		ev.phase = tcpConnects
+		ev.hold = r.handshaking()
 	case typeTCPPeriodic, typeDownstreamPeriodic:
 		ev.phase = tcpContinues
 	default:
@@ -75,15 +77,20 @@ func (r *record) tcpEvent(ev *tcpEvent) skipReason {
 	return numSkips
 }
 
+// handshaking reports whether the client's certificate may still come: a TCP proxy
+// connects upstream while the TLS handshake goes on.
+func (r *record) handshaking() bool {
+	return r.set.has(slotLocalSAN) && !r.set.has(slotPeerSAN)
+}
+
 // entry fills e from a record and its identities.
 func (r *record) entry(e *mesh.Entry, reporter mesh.Reporter, res *resolved) {
-	*e = mesh.Entry{
-		Source: res.source, Destination: res.destination, Service: res.service,
-		Reporter: reporter, Security: res.security,
-		GRPCStatus: mesh.NoGRPCStatus,
-		Code:       r.code, Flags: r.flags,
-		Start: time.Unix(r.start.sec, int64(r.start.nanos)),
-	}
+	*e = mesh.Entry{}
+	e.Source, e.Destination, e.Service = res.source, res.destination, res.service
+	e.Reporter, e.Security = reporter, res.security
+	e.GRPCStatus = mesh.NoGRPCStatus
+	e.Code, e.Flags = r.code, r.flags
+	e.Start = time.Unix(r.start.sec, int64(r.start.nanos))
 	switch {
 	case r.hasDuration:
 		e.Duration = r.duration.duration()
@@ -238,21 +245,31 @@ func (r *record) traceHeader() (id string, sampled bool) {
 
 func isTraceID(id string) bool { return (len(id) == 32 || len(id) == 16) && isHex(id) }
 
+// isHex reports whether s is all hexadecimal digits, eight at a time.
 func isHex(s string) bool {
-	for _, c := range []byte(s) {
-		if hexDigits[c] == 0 {
+	b := bytesOf(s)
+	for ; len(b) >= 8; b = b[8:] {
+		if !hexWord(binary.LittleEndian.Uint64(b)) {
+			return false
+		}
+	}
+	for _, c := range b {
+		if !hexWord(0x3030303030303030&^0xff | uint64(c)) {
 			return false
 		}
 	}
 	return true
 }
 
-var hexDigits = func() (t [256]byte) {
-	for _, c := range "0123456789abcdefABCDEF" {
-		t[c] = 1
-	}
-	return t
-}()
+// hexWord reports whether eight bytes are hexadecimal digits: each is an ASCII
+// byte, and either '0' to '9' or, with the bit of lower case, 'a' to 'f'.
+func hexWord(x uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	lower := x | 0x20*ones
+	digit := (x + (0x80-'0')*ones) & ^(x + (0x7f-'9')*ones)
+	letter := (lower + (0x80-'a')*ones) & ^(lower + (0x7f-'f')*ones)
+	return x&high == 0 && (digit|letter)&high == high
+}
 
 // duration returns a Duration; what is negative or too long is 0 or the longest.
 func (s seconds) duration() time.Duration {

@@ -8,6 +8,8 @@ import (
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tallygate/tallygate/mesh"
 )
 
 func tcpMessage(entries ...*alfv3.TCPAccessLogEntry) *alsv3.StreamAccessLogsMessage {
@@ -102,6 +104,36 @@ func TestTCP(t *testing.T) {
 	f(old, tcpTotal{5, 0, 0, 0, 1}, tcpStep{tcpConnected, 10, 0}, tcpStep{tcpPeriodic, 15, 0})
 	// A count that shrinks adds nothing.
 	f(young, tcpTotal{10, 110, 1, 0, 0}, tcpStep{tcpPeriodic, 10, 100}, tcpStep{tcpPeriodic, 4, 100}, tcpStep{tcpPeriodic, 10, 110})
+}
+
+// TestTCPHandshake: the upstream is connected before the handshake has shown the
+// client's certificate. The opening counts under who it turns out to be.
+func TestTCPHandshake(t *testing.T) {
+	sink := new(memorySink)
+	s, reg := newTestServer(t, sink, nil)
+	st := identified(t, s)
+	san := func(uri string) *alfv3.TLSProperties_CertificateProperties {
+		return &alfv3.TLSProperties_CertificateProperties{SubjectAltName: []*alfv3.TLSProperties_CertificateProperties_SubjectAltName{
+			{San: &alfv3.TLSProperties_CertificateProperties_SubjectAltName_Uri{Uri: uri}},
+		}}
+	}
+	const client = "spiffe://td/ns/web/sa/client"
+	for _, typ := range []alfv3.AccessLogType{tcpStart, tcpConnected, tcpEnd} {
+		e := tcpEntry("c1", time.Now().Add(-time.Second), typ, 0, 0)
+		e.CommonProperties.UpstreamCluster = "inbound|7000||"
+		e.CommonProperties.TlsProperties = &alfv3.TLSProperties{LocalCertificateProperties: san("spiffe://td/ns/db/sa/server")}
+		if typ == tcpEnd {
+			e.CommonProperties.TlsProperties.PeerCertificateProperties = san(client)
+		}
+		if err := st.message(mustMarshal(t, tcpMessage(e)), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := sink.all()
+	if len(got) != 1 || !got[0].Opened || !got[0].Closed || got[0].Source.Value().Principal != client || got[0].Security != mesh.SecurityMutualTLS {
+		t.Errorf("counted %+v; want one entry of %s that opens and closes", got, client)
+	}
+	checkBooks(t, reg, len(got))
 }
 
 // TestTCPRestart runs a long connection over three lives of the service: nothing
