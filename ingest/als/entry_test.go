@@ -173,3 +173,16 @@ func TestSkipped(t *testing.T) {
 	f(alfv3.AccessLogType_TcpPeriodic, true, "intermediate", "counted")
 	f(alfv3.AccessLogType_TcpConnectionEnd, false, "counted", "counted")
 }
+
+func TestIsHex(t *testing.T) {
+	for c := range 256 {
+		want := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		for at := range 19 {
+			b := []byte("0123456789abcdefABC")
+			b[at] = byte(c)
+			if got := isHex(string(b)); got != want {
+				t.Errorf("isHex(%q) = %v; want %v", b, got, want)
+			}
+		}
+	}
+}

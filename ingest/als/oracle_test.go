@@ -115,8 +115,18 @@ func dump(r *record) string {
 	return b.String()
 }
 
-// checkFrame compares the decoder with the generated code on one message.
+// checkFrame compares the decoder with the generated code on one message, which
+// ends the buffer, or is followed by other bytes.
 func checkFrame(t *testing.T, data []byte) {
+	t.Helper()
+	checkFrameIn(t, data[:len(data):len(data)])
+	for _, junk := range []string{"\x00\x00\x00\x00\x00\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+		b := append(append(make([]byte, 0, len(data)+len(junk)), data...), junk...)
+		checkFrameIn(t, b[:len(data)])
+	}
+}
+
+func checkFrameIn(t *testing.T, data []byte) {
 	t.Helper()
 	f, ok := scan(data)
 	want := new(alsv3.StreamAccessLogsMessage)

@@ -2,6 +2,7 @@ package als
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -27,7 +28,10 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 	tag = uint64(b[i])
 	i++
 	if tag >= 0x80 {
-		if tag, i = varint(b, i-1); i < 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
+		if i < len(b) && b[i] < 0x80 {
+			tag = tag&0x7f | uint64(b[i])<<7
+			i++
+		} else if tag, i = varint(b, i-1); i < 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
 			return 0, 0, -1
 		}
 	}
@@ -40,8 +44,18 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 	v = uint64(b[i])
 	i++
 	if v >= 0x80 {
-		if v, i = varint(b, i-1); i < 0 {
-			return 0, 0, -1
+		// Sizes of a field are alike: here the branches are foreseen.
+		switch {
+		case i < len(b) && b[i] < 0x80:
+			v = v&0x7f | uint64(b[i])<<7
+			i++
+		case i+1 < len(b) && b[i+1] < 0x80:
+			v = v&0x7f | uint64(b[i]&0x7f)<<7 | uint64(b[i+1])<<14
+			i += 2
+		default:
+			if v, i = varint(b, i-1); i < 0 {
+				return 0, 0, -1
+			}
 		}
 	}
 	if tag&7 == wireVarint {
@@ -55,10 +69,11 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 
 // short reads a field whose tag takes at most two bytes and whose value or length
 // takes one, as most fields do: v is the value or the length, and j where the
-// content starts. ok is false for every other field, near the end of the
-// message, and for the field number 0; then next reads it.
+// content starts. ok is false for every other field, and near the end of b; then
+// next reads it. The field number may be 0, which is none.
 //
-// It is small enough to be part of its callers' loops.
+// It is small enough to be part of its callers' loops. They pass the message up
+// to its capacity and check themselves that the field ends within its length.
 func short(b []byte, i int) (tag, v uint32, j int, ok bool) {
 	if i+3 >= len(b) {
 		return 0, 0, 0, false
@@ -73,6 +88,21 @@ func short(b []byte, i int) (tag, v uint32, j int, ok bool) {
 // varint reads the varint at b[i:] and returns where it ends, negative if it is
 // truncated or longer than 64 bits.
 func varint(b []byte, i int) (v uint64, end int) {
+	// Eight bytes at once, also from beyond the end of b: lengths vary, and a
+	// loop would be mispredicted.
+	if full := b[:cap(b)]; i+8 <= len(full) {
+		x := binary.LittleEndian.Uint64(full[i:])
+		if stop := ^x & 0x8080808080808080; stop != 0 {
+			end = i + bits.TrailingZeros64(stop)/8 + 1
+			if end > len(b) {
+				return 0, -1
+			}
+			x &= (stop ^ (stop - 1)) & 0x7f7f7f7f7f7f7f7f
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			return x&0x000000000fffffff | x&0x0fffffff00000000>>4, end
+		}
+	}
 	for shift := 0; i < len(b); shift += 7 {
 		c := b[i]
 		i++
@@ -106,18 +136,24 @@ func lend(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // bytesOf returns the bytes of s, which must not be written to.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
+// plainEntry reads a map entry as every encoder writes it: a key and a value of
+// less than 128 bytes, nothing else. The key is b[2:key], the value b[key+2:].
+func plainEntry(b []byte) (key int, ok bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	key = int(b[1]) + 2
+	if key+2 > len(b) {
+		return 0, false
+	}
+	return key, b[0] == 1<<3|wireBytes && b[key] == 2<<3|wireBytes && b[1]|b[key+1] < 0x80 && key+2+int(b[key+1]) == len(b)
+}
+
 // mapEntry reads an entry of a map with string keys and length-delimited values.
 // Both alias b and are empty if missing.
 func mapEntry(b []byte) (key, value []byte, ok bool) {
-	// As every encoder writes it: the key, the value, nothing else.
-	if len(b) > 2 && b[0] == 1<<3|wireBytes {
-		i := int(b[1]) + 2
-		if b[1] < 0x80 && i+1 < len(b) && b[i] == 2<<3|wireBytes {
-			j := int(b[i+1]) + i + 2
-			if b[i+1] < 0x80 && j == len(b) {
-				return b[2:i], b[i+2:], true
-			}
-		}
+	if k, ok := plainEntry(b); ok {
+		return b[2:k], b[k+2:], true
 	}
 	for i := 0; i < len(b); {
 		tag, v, end := next(b, i)

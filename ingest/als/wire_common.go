@@ -6,34 +6,28 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 )
 
+// commonWanted are the length-delimited fields of AccessLogCommon that are read,
+// and the number 0, which is none.
+const commonWanted uint64 = 1<<0 | 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
+
 // common reads an AccessLogCommon.
 func (r *record) common(b []byte) bool {
+	full := b[:cap(b)]
 	for i := 0; i < len(b); {
-		tag, n, j, ok := short(b, i)
-		v := uint64(n)
-		switch {
-		case ok && tag&7 == wireBytes:
+		tag, n, j, ok := short(full, i)
+		if ok && tag&7 == wireBytes {
 			i = j + int(n)
-			if i > len(b) {
-				return false
-			}
-			v = uint64(j)
-		case ok && tag&7 == wireVarint:
-			i = j
-		default:
-			var long uint64
-			if long, v, i = next(b, i); i < 0 {
-				return false
-			}
-			tag = uint32(long)
-		}
-		if tag&7 == wireBytes {
-			if !r.commonField(tag>>3, b[v:i]) {
+			if i > len(b) || commonWanted>>(tag>>3)&1 != 0 && !r.commonField(tag>>3, b[j:i]) {
 				return false
 			}
 			continue
 		}
-		switch tag {
+		long, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		i = end
+		switch long {
 		case 27<<3 | wireVarint:
 			r.intermediate = v != 0
 		case 29<<3 | wireVarint:
@@ -42,9 +36,10 @@ func (r *record) common(b []byte) bool {
 			r.wireReceived = v
 		case 33<<3 | wireVarint:
 			r.logType = int32(v)
-		}
-		if tag < 1<<3 {
-			return false
+		default:
+			if long&7 == wireBytes && !r.commonField(uint32(long>>3), b[v:end]) {
+				return false
+			}
 		}
 	}
 	return true
@@ -75,8 +70,12 @@ func (r *record) commonField(field uint32, b []byte) bool {
 	case 21:
 		return r.filterState(b)
 	case 22:
+		if k, ok := plainEntry(b); ok && len(r.tags) == 0 {
+			r.put(tagSlot(b[2:k]), b[k+2:])
+			return true
+		}
 		key, value, ok := mapEntry(b)
-		r.tag(lend(key), value)
+		r.tag(key, value)
 		return ok
 	case 23:
 		r.hasDuration = true
@@ -89,12 +88,23 @@ func (r *record) commonField(field uint32, b []byte) bool {
 
 // decode merges a Timestamp or Duration into s.
 func (s *seconds) decode(b []byte) bool {
-	// As Envoy writes a duration below a second.
-	if len(b) == 4 && b[0] == 2<<3|wireVarint && b[1] >= 0x80 && b[2] >= 0x80 && b[3] < 0x80 {
-		s.nanos = int32(b[1]&0x7f) | int32(b[2]&0x7f)<<7 | int32(b[3])<<14
-		return true
+	// As every encoder writes it: seconds and nanos, either of them if not 0.
+	i := 0
+	if len(b) > 1 && b[0] == 1<<3|wireVarint {
+		v, end := varint(b, 1)
+		if end < 0 {
+			return false
+		}
+		s.sec, i = int64(v), end
 	}
-	for i := 0; i < len(b); {
+	if len(b)-i > 1 && b[i] == 2<<3|wireVarint {
+		v, end := varint(b, i+1)
+		if end < 0 {
+			return false
+		}
+		s.nanos, i = int32(v), end
+	}
+	for i < len(b) {
 		tag, v, end := next(b, i)
 		if end < 0 {
 			return false
@@ -115,10 +125,9 @@ func (r *record) address(to slot, b []byte) bool {
 	// As Envoy writes it: a socket_address of an address and a port_value.
 	if n := len(b); n > 6 && n < 0x80 && b[0] == 1<<3|wireBytes && int(b[1]) == n-2 && b[2] == 2<<3|wireBytes {
 		ip := 4 + int(b[3])
-		if ip < n && b[ip] == 3<<3|wireVarint && ip+4 == n && b[ip+1] >= 0x80 && b[ip+2] >= 0x80 && b[ip+3] < 0x80 {
-			if ip > 4 {
-				r.put(to, b[4:ip])
-			}
+		if port := n - ip - 1; ip < n && b[ip] == 3<<3|wireVarint && b[n-1] < 0x80 &&
+			(port == 3 && b[n-2]&b[n-3] >= 0x80 || port == 2 && b[n-2] >= 0x80 || port == 1) {
+			r.put(to, b[4:ip])
 			return true
 		}
 	}
@@ -242,12 +251,10 @@ func anyMessage(b []byte, typeURL, value *[]byte) bool {
 }
 
 // tag keeps a custom tag if it is of use.
-func (r *record) tag(key string, value []byte) {
-	if to := tagSlot(key); to < numSlots {
-		r.put(to, value)
-	}
+func (r *record) tag(key, value []byte) {
+	r.put(tagSlot(key), value)
 	for i, name := range r.tags {
-		if name == key {
+		if name == lend(key) {
 			r.custom[i] = lend(value)
 		}
 	}

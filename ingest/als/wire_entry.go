@@ -67,64 +67,48 @@ func (r *record) connection(b []byte) bool {
 
 // request reads an HTTPRequestProperties.
 func (r *record) request(b []byte) bool {
+	full := b[:cap(b)]
 	for i := 0; i < len(b); {
-		tag, n, j, ok := short(b, i)
-		v := uint64(n)
-		switch {
-		case ok && tag&7 == wireBytes:
+		if tag, n, j, ok := short(full, i); ok && tag == 13<<3|wireBytes {
 			i = j + int(n)
 			if i > len(b) {
 				return false
 			}
-			v = uint64(j)
-		case ok && tag&7 == wireVarint:
-			i = j
-		default:
-			var long uint64
-			if long, v, i = next(b, i); i < 0 {
-				return false
+			h := b[j:i]
+			if k, ok := plainEntry(h); ok {
+				r.put(headerNames.findShort(h[2:k]), h[k+2:])
+				continue
 			}
-			tag = uint32(long)
-		}
-		switch tag {
-		case 13<<3 | wireBytes:
-			key, value, ok := mapEntry(b[v:i])
+			key, value, ok := mapEntry(h)
 			if !ok {
 				return false
 			}
-			if n := len(key); n == 11 || n == 12 {
-				r.requestHeader(lend(key), value)
-			}
+			r.put(headerNames.findShort(key), value)
+			continue
+		}
+		tag, v, end := next(b, i)
+		if end < 0 {
+			return false
+		}
+		switch tag {
 		case 1<<3 | wireVarint:
 			r.method = int32(v)
 		case 3<<3 | wireBytes:
-			r.put(slotAuthority, b[v:i])
+			r.put(slotAuthority, b[v:end])
 		case 11<<3 | wireVarint:
 			r.requestHead = v
 		case 12<<3 | wireVarint:
 			r.requestBody = v
-		default:
-			if tag < 1<<3 {
+		case 13<<3 | wireBytes:
+			key, value, ok := mapEntry(b[v:end])
+			if !ok {
 				return false
 			}
+			r.put(headerNames.findShort(key), value)
 		}
+		i = end
 	}
 	return true
-}
-
-func (r *record) requestHeader(key string, value []byte) {
-	switch key {
-	case "traceparent":
-		r.put(slotTraceparent, value)
-	case "x-b3-spanid":
-		r.put(slotB3SpanID, value)
-	case "x-b3-traceid":
-		r.put(slotB3TraceID, value)
-	case "x-b3-sampled":
-		r.put(slotB3Sampled, value)
-	case "content-type":
-		r.put(slotContentType, value)
-	}
 }
 
 // response reads an HTTPResponseProperties.

@@ -44,10 +44,10 @@ func (s slots) has(x slot) bool { return s&x.bit() != 0 }
 // record is one access-log entry, flat and reused. Its strings alias the frame.
 // A string that is empty in the entry is not there.
 type record struct {
-	set     slots // the strings that are there; the others are stale
-	strings [numSlots]string
-	custom  []string // tags of the configured labels; empty if not there
-	tags    []string // the names of custom
+	set     slots                // the strings that are there; the others are stale
+	strings [numSlots + 1]string // the last is for what has no slot
+	custom  []string             // tags of the configured labels; empty if not there
+	tags    []string             // the names of custom
 
 	lastTLS tlsMemo
 
