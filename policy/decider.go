@@ -184,7 +184,7 @@ func (d *Decider) decide(ctx context.Context, s *scratch, g *generation, e *entr
 		bypass = bypassShape
 	default:
 		var ok bool
-		if s.key, ok = appendKey(append(s.key[:0], e.heads[q.Listener]...), e.shape.Paths, q.Request, cfg.Cache.MaxKeyBytes); !ok {
+		if s.key, ok = appendKey(append(s.key[:0], e.heads[q.Listener]...), &e.shape, q.Request, cfg.Cache.MaxKeyBytes); !ok {
 			bypass = bypassKey
 		}
 	}

@@ -27,10 +27,18 @@ func appendKeyHead(b []byte, generation uint64, l mesh.Listener, entrypoint stri
 	return appendText(b, entrypoint)
 }
 
-// appendKey adds what r has at each of paths. It reports false as soon as the
+// appendKey adds what r has at each path of s. It reports false as soon as the
 // key is longer than limit.
-func appendKey(b []byte, paths []mesh.Path, r mesh.Request, limit int) ([]byte, bool) {
-	for _, p := range paths {
+func appendKey(b []byte, s *Shape, r mesh.Request, limit int) ([]byte, bool) {
+	for _, p := range s.Kinds {
+		k, ok := mesh.Probe(r, p)
+		if !ok {
+			b = append(b, markAbsent)
+			continue
+		}
+		b = append(b, byte(k)+1)
+	}
+	for _, p := range s.Paths {
 		v, ok := r.Lookup(p)
 		if !ok {
 			b = append(b, markAbsent)

@@ -25,6 +25,8 @@ type Rules interface {
 type Shape struct {
 	// Paths are all that is read of the input; none is below another.
 	Paths []mesh.Path
+	// Kinds are values of which only presence and kind matter.
+	Kinds []mesh.Path
 	// Cacheable is false if the whole input is read, or something that no two
 	// requests have in common. Why not is in Reason, with file and line.
 	Cacheable bool
