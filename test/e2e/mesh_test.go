@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func TestMesh(t *testing.T) {
 	})
 	t.Run("requests", func(t *testing.T) { testRequests(t, w) })
 	t.Run("histograms", func(t *testing.T) { testHistograms(t, w) })
+	t.Run("exemplars", func(t *testing.T) { testExemplars(t, w) })
 	t.Run("messages", func(t *testing.T) { testMessages(t, w) })
 	t.Run("tcp", func(t *testing.T) { testTCP(t, w) })
 	t.Run("labels", func(t *testing.T) { testLabels(t, w) })
@@ -84,6 +86,9 @@ func testHistograms(t *testing.T, w *world) {
 			t.Errorf("nothing in %s", expr)
 		}
 	}
+	if late := mustQuery(t, w, "min_over_time(istio_requests_total[1h]) > 0"); len(late) > 0 {
+		t.Errorf("%d series did not begin at 0, which makes no rate: %v", len(late), late[0])
+	}
 	// A timeout of 300 ms lies between the buckets 250 and 500.
 	slow := `{reporter="source", response_flags="UT", le=%q}`
 	if n := one(t, w, "sum(istio_request_duration_milliseconds_bucket"+fmt.Sprintf(slow, "250")+")"); n != 0 {
@@ -103,6 +108,26 @@ func testHistograms(t *testing.T, w *world) {
 	if n := one(t, w, `sum(istio_requests_total{tenant="gold"})`); n != one(t, w, `sum(istio_requests_total{response_code="201"})`) {
 		t.Errorf("%v requests of the tenant gold", n)
 	}
+}
+
+// Requests leave their trace ids as exemplars, in the bucket of their duration.
+func testExemplars(t *testing.T, w *world) {
+	Eventually(t, 20*time.Second, func(ctx context.Context) error {
+		exemplars, err := w.prometheus.Exemplars(ctx, `istio_request_duration_milliseconds_bucket{reporter="source",response_flags="UT"}`)
+		if err != nil {
+			return err
+		}
+		if len(exemplars) == 0 {
+			w.run(t, scenario(t, "timeout of the upstream"))
+			return errors.New("no exemplars")
+		}
+		for _, e := range exemplars {
+			if len(e.Labels["trace_id"]) != 32 || e.Value < 250 || e.Series["le"] == "250" {
+				return fmt.Errorf("exemplar %+v; want a trace id and a duration in its bucket", e)
+			}
+		}
+		return nil
+	})
 }
 
 func testMessages(t *testing.T, w *world) {
@@ -162,6 +187,11 @@ func testTCP(t *testing.T, w *world) {
 	}
 	bytes := float64(short*size + short*(short-1)/2)
 	Eventually(t, 20*time.Second, func(ctx context.Context) error { return check(ctx, bytes, short, short) })
+	for _, family := range []string{"istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total", "istio_tcp_sent_bytes_total"} {
+		if s := mustQuery(t, w, family+`{reporter="destination",connection_security_policy!="mutual_tls"} > 0`); len(s) > 0 {
+			t.Errorf("connections by mTLS count as if without: %v", s)
+		}
+	}
 
 	long, err := w.driver.DialTCP(t.Context())
 	if err != nil {

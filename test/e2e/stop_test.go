@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,31 +103,77 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-// A sidecar is replaced: its streams end and new ones begin, and what it
-// reports afterwards is counted as before.
+// Sidecars are replaced under traffic: their streams end and new ones begin, the
+// books balance, and what they report afterwards is counted as before.
 func TestEnvoyRestarted(t *testing.T) {
 	w := startWorld(t, worldConfig{})
-	w.run(t, testbed.Scenarios()...)
-	w.wantRequests(t) // nothing is in an Envoy's buffer any more
-	for _, s := range w.mesh.Sidecars() {
-		if err := w.mesh.Restart(t.Context(), s); err != nil {
-			t.Fatal(err)
+	w.churn(t, func() {
+		for _, s := range w.mesh.Sidecars() {
+			if err := w.mesh.Restart(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	w.warmUp(t)
-	w.run(t, testbed.Scenarios()...)
-	w.wantRequests(t)
+	})
 	if b := wantBalance(t, w.tallygate); b.dropped != 0 {
 		t.Errorf("entries were dropped: %+v", b)
 	}
+	w.settle(t)
+	w.warmUp(t)
+	w.run(t, testbed.Scenarios()...)
+	w.wantRequests(t)
+	wantBalance(t, w.tallygate)
+}
+
+// churn sends requests, whatever becomes of them, while f runs.
+func (w *world) churn(t *testing.T, f func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := w.driver.Get(ctx, testbed.HostFrontend, "/next/status/200"); err != nil {
+					select {
+					case <-time.After(10 * time.Millisecond):
+					case <-ctx.Done():
+					}
+				}
+			}
+		})
+	}
+	f()
+	stop()
+	wg.Wait()
 }
 
 // A hard kill loses what Envoy had under way, and nothing else: no entry is
-// counted twice, and the next process counts on.
+// counted twice, the next process counts on, and the bytes that a long TCP
+// connection had before are its baseline.
 func TestKilled(t *testing.T) {
 	w := startWorld(t, worldConfig{})
+	long, err := w.driver.DialTCP(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer long.Close()
+	wantBytes := func(want float64) {
+		t.Helper()
+		const sel = `istio_tcp_received_bytes_total{reporter="destination",destination_workload="backend-v1"}`
+		Eventually(t, 15*time.Second, func(ctx context.Context) error {
+			got, err := w.prometheus.Counter(ctx, sel)
+			if err == nil && got != want {
+				err = fmt.Errorf("%s is %v; want %v", sel, got, want)
+			}
+			return err
+		})
+	}
+	if err := testbed.Exchange(long, 10_000); err != nil {
+		t.Fatal(err)
+	}
 	w.run(t, testbed.Scenarios()...)
 	w.wantRequests(t)
+	wantBytes(10_000)
+
 	if err := w.tallygate.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +186,17 @@ func TestKilled(t *testing.T) {
 	}
 	w.tallygate = next
 	w.warmUp(t)
+	Eventually(t, 15*time.Second, func(context.Context) error {
+		if n := w.scrapeSum(t, "tallygate_als_tcp_baselines_total"); n != 4 { // two hops, two reporters
+			return fmt.Errorf("%v baselines; want 4", n)
+		}
+		return nil
+	})
+	if err := testbed.Exchange(long, 5000); err != nil {
+		t.Fatal(err)
+	}
 	w.run(t, testbed.Scenarios()...)
 	w.wantRequests(t)
+	wantBytes(15_000)
 	wantBalance(t, w.tallygate)
 }

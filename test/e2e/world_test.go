@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"testing"
@@ -45,6 +46,13 @@ func startWorld(t *testing.T, cfg worldConfig) *world {
 	w.prometheus = StartPrometheus(t, cfg.Prometheus)
 	cfg.Mesh.Logs = []string{w.tallygate.ALS}
 	cfg.Mesh.Flush = 300 * time.Millisecond
+	Eventually(t, 30*time.Second, func(ctx context.Context) error { // it takes its time to begin
+		up, err := w.prometheus.Query(ctx, "up == 1")
+		if err == nil && len(up) == 0 {
+			err = errors.New("Prometheus has not scraped yet")
+		}
+		return err
+	})
 	if cfg.CA == nil {
 		cfg.CA = NewCA(t)
 	}

@@ -144,7 +144,16 @@ func wantStatus(err error, want int32) error {
 // Echo opens a TCP connection through both hops, sends n bytes, reads them back
 // and closes it.
 func (d *Driver) Echo(ctx context.Context, n int) error {
-	conn, err := d.DialTCP(ctx)
+	return d.echo(ctx, d.mesh.Client.TCPOut, n)
+}
+
+// EchoPlain is Echo by a caller that has no sidecar, in plain text.
+func (d *Driver) EchoPlain(ctx context.Context, n int) error {
+	return d.echo(ctx, d.mesh.Frontend.TCPIn, n)
+}
+
+func (d *Driver) echo(ctx context.Context, addr string, n int) error {
+	conn, err := dialTCP(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -161,7 +170,11 @@ func (d *Driver) Echo(ctx context.Context, n int) error {
 
 // DialTCP opens a TCP connection through both hops to the echo service.
 func (d *Driver) DialTCP(ctx context.Context) (*net.TCPConn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.mesh.Client.TCPOut)
+	return dialTCP(ctx, d.mesh.Client.TCPOut)
+}
+
+func dialTCP(ctx context.Context, addr string) (*net.TCPConn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

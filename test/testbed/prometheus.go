@@ -220,3 +220,44 @@ func (p *Prometheus) Requests(ctx context.Context) (Tally, error) {
 	}
 	return got, nil
 }
+
+// Exemplar is one exemplar of a series.
+type Exemplar struct {
+	Series map[string]string
+	Labels map[string]string
+	Value  float64
+}
+
+// Exemplars returns the exemplars of the last hour of the series of a selector.
+func (p *Prometheus) Exemplars(ctx context.Context, selector string) ([]Exemplar, error) {
+	now := time.Now().Unix()
+	body, err := httpGet(ctx, p.URL+"/api/v1/query_exemplars?"+url.Values{
+		"query": {selector}, "start": {fmt.Sprint(now - 3600)}, "end": {fmt.Sprint(now + 60)},
+	}.Encode())
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Data []struct {
+			SeriesLabels map[string]string
+			Exemplars    []struct {
+				Labels map[string]string
+				Value  string
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		return nil, fmt.Errorf("reading exemplars: %w", err)
+	}
+	var all []Exemplar
+	for _, s := range out.Data {
+		for _, e := range s.Exemplars {
+			v, err := strconv.ParseFloat(e.Value, 64)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, Exemplar{s.SeriesLabels, e.Labels, v})
+		}
+	}
+	return all, nil
+}

@@ -39,7 +39,11 @@ func (d *Driver) Steady(ctx context.Context, perSecond int) (Tally, error) {
 		case <-tick.C:
 		}
 		wg.Go(func() {
-			if n%20 == 0 {
+			switch {
+			case n%100 == 0:
+				note(nil, d.EchoPlain(work, 1000))
+				return
+			case n%20 == 0:
 				note(nil, d.Echo(work, 5000))
 				return
 			}
