@@ -25,8 +25,12 @@ type Config struct {
 	// Decoders is how many messages are worked on at once; 0 means one for each
 	// core that Go may use.
 	Decoders int `mapstructure:"decoders"`
-	// MemoEntries caps how many distinct identities one stream remembers.
+	// MemoEntries caps how many distinct identities one stream remembers, about
+	// 700 bytes each.
 	MemoEntries int `mapstructure:"memo_entries"`
+	// MaxMemoEntries caps what all streams remember together; beyond it each
+	// stream remembers only a few.
+	MaxMemoEntries int `mapstructure:"max_memo_entries"`
 	// ConnectionAge ends a stream after this time, at a quiet moment, so that
 	// proxies spread over replicas; 0 means never.
 	ConnectionAge time.Duration `mapstructure:"connection_age"`
@@ -59,7 +63,8 @@ func DefaultConfig() Config {
 	return Config{
 		Identity:            IdentityPermissive,
 		AuthorityFallback:   true,
-		MemoEntries:         512,
+		MemoEntries:         4096,
+		MaxMemoEntries:      200_000,
 		ConnectionAgeJitter: 0.1,
 		Learned:             LearnedConfig{Enabled: true, MaxEntries: 100_000, Expiry: 10 * time.Minute},
 		TCP:                 TCPConfig{MaxConnections: 200_000, IdleTimeout: time.Hour},
@@ -80,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if c.MemoEntries < 16 {
 		bad("memo_entries", "must be at least 16")
+	}
+	if c.MaxMemoEntries < 0 {
+		bad("max_memo_entries", "must not be negative")
 	}
 	if c.ConnectionAge < 0 {
 		bad("connection_age", "must not be negative")

@@ -10,7 +10,7 @@ func TestConfig(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)
 	}
-	bad := Config{Identity: "lax", Decoders: -1, ConnectionAge: -1, ConnectionAgeJitter: 2}
+	bad := Config{Identity: "lax", Decoders: -1, MaxMemoEntries: -1, ConnectionAge: -1, ConnectionAgeJitter: 2}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("a bad configuration is accepted")
@@ -18,6 +18,7 @@ func TestConfig(t *testing.T) {
 	want := `identity: "lax" is neither permissive nor strict
 decoders: must not be negative
 memo_entries: must be at least 16
+max_memo_entries: must not be negative
 connection_age: must not be negative
 connection_age_jitter: must be between 0 and 1
 learned::max_entries: must be positive

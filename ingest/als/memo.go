@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -11,8 +12,12 @@ import (
 // memo remembers what one stream's evidence came to, by the exact evidence. It
 // keeps two halves: what was used in the younger half stays, so a flood of
 // values that are seen once cannot push out what is seen always.
+//
+// All memos share a budget of entries; once it is spent, each has to make do with
+// memoFloor.
 type memo[V any] struct {
-	max        int
+	max        int // entries in a half
+	budget     *atomic.Int64
 	young, old map[uint64]*memory[V]
 }
 
@@ -21,16 +26,20 @@ type memory[V any] struct {
 	value V
 }
 
+// memoFloor is how many entries a half may always have.
+const memoFloor = 32
+
 // maxMemoKey is the length in bytes above which evidence is not remembered.
 const maxMemoKey = 4096
 
 var memoSeed = maphash.MakeSeed()
 
-func newMemo[V any](entries int) memo[V] {
-	return memo[V]{max: entries / 2, young: make(map[uint64]*memory[V])}
+func newMemo[V any](entries int, budget *atomic.Int64) memo[V] {
+	return memo[V]{max: entries / 2, budget: budget, young: make(map[uint64]*memory[V])}
 }
 
 func (m *memo[V]) clear() {
+	m.budget.Add(int64(len(m.young) + len(m.old)))
 	clear(m.young)
 	m.old = nil
 }
@@ -56,8 +65,16 @@ func (m *memo[V]) put(hash uint64, key []byte, value V) {
 }
 
 func (m *memo[V]) keep(hash uint64, e *memory[V]) {
-	if len(m.young) >= m.max {
+	limit := m.max
+	if m.budget.Load() <= 0 {
+		limit = min(limit, memoFloor)
+	}
+	if len(m.young) >= limit {
+		m.budget.Add(int64(len(m.old)))
 		m.old, m.young = m.young, make(map[uint64]*memory[V])
+	}
+	if _, ok := m.young[hash]; !ok {
+		m.budget.Add(-1)
 	}
 	m.young[hash] = e
 }

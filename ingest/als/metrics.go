@@ -78,6 +78,9 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 			Name: "tallygate_als_streams", Help: "Open streams.",
 		}, func() float64 { return float64(s.openStreams()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tallygate_als_memo_entries", Help: "Identities that all streams remember.",
+		}, func() float64 { return float64(int64(s.cfg.MaxMemoEntries) - s.memory.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tallygate_als_learned_entries", Help: "Workloads known by address or principal.",
 		}, func() float64 { return float64(s.registry.size()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -28,6 +28,7 @@ type Server struct {
 	tcp      *tcpTable
 	labels   atomic.Pointer[labelSet]
 	workers  chan *worker // as many as messages may be worked on at once
+	memory   atomic.Int64 // what is left of Config.MaxMemoEntries
 
 	draining  chan struct{}
 	drainOnce sync.Once
@@ -58,6 +59,7 @@ func New(cfg Config, labels []mesh.CustomLabel, sink mesh.Sink, reg prometheus.R
 		streams:  make(map[*stream]struct{}),
 	}
 	s.changed = sync.NewCond(&s.mu)
+	s.memory.Store(int64(cfg.MaxMemoEntries))
 	s.m = newMetrics(reg, s)
 	s.registry = newRegistry(cfg.Learned, s.m)
 	s.tcp = newTCPTable(cfg.TCP, s.m, time.Now())
@@ -148,6 +150,8 @@ func (s *Server) add(st *stream) {
 }
 
 func (s *Server) remove(st *stream) {
+	st.memo.clear()
+	st.customs.clear()
 	st.mu.Lock()
 	st.id.forget(s.registry, time.Now())
 	st.mu.Unlock()

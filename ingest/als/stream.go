@@ -79,8 +79,8 @@ var errIdentity = errors.New("the node identifier contradicts the client certifi
 
 func (s *Server) newStream(ctx context.Context, now time.Time) *stream {
 	st := &stream{
-		s: s, opened: now, memo: newMemo[*resolved](s.cfg.MemoEntries),
-		customs: newMemo[customValues](s.cfg.MemoEntries), labels: s.labels.Load(),
+		s: s, opened: now, memo: newMemo[*resolved](s.cfg.MemoEntries, &s.memory),
+		customs: newMemo[customValues](s.cfg.MemoEntries, &s.memory), labels: s.labels.Load(),
 		consume: context.WithoutCancel(ctx), // what has arrived is counted, also if the proxy is gone
 	}
 	if p, ok := peer.FromContext(ctx); ok {
