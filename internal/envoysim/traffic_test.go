@@ -80,11 +80,11 @@ func TestTrafficLabelSets(t *testing.T) {
 	f(p)
 	p.Tuples = 10_000
 	f(p)
-	p.Sides, p.GRPC, p.TCP = SideBoth, 20, 10
+	p.Tuples, p.Sides, p.GRPC, p.TCP = 1000, SideBoth, 20, 10
 	f(p)
-	p.Streams, p.Tuples, p.GRPC, p.TCP, p.MinMessages, p.EntriesPerMessage = 600, 4800, 0, 0, 1, 10
+	p.Streams, p.Tuples, p.GRPC, p.TCP, p.MinMessages, p.EntriesPerMessage = 600, 1800, 0, 0, 1, 10
 	f(p)
-	p.Streams, p.Sides = 1300, SideSource
+	p.Streams, p.Tuples, p.Sides = 700, 1400, SideSource
 	f(p)
 }
 
