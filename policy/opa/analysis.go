@@ -1,0 +1,228 @@
+package opa
+
+import (
+	"maps"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/tallygate/tallygate/mesh"
+)
+
+// analysis walks the compiled rules that a query reaches and notes what they
+// read of the input.
+//
+// Its ground rule: every reference into the input that occurs anywhere in a
+// reachable rule is read in full, as far as its elements are constant strings.
+// That alone is complete. All else is precision: where a value is only passed
+// on (bound to a variable, handed to a function, returned by a complete rule),
+// it is read as far as those who take it read it, and itself only for its
+// presence and kind. A variable is such an alias only if one equation binds it,
+// and then any use of it that is not passing on or selecting by a constant key
+// reads it in full.
+type analysis struct {
+	c        *ast.Compiler
+	values   map[string]read // by path
+	kinds    map[string]read
+	builtins map[string]string // by name, where
+
+	params map[*ast.Term]origins // what functions are called with, by head argument
+	scopes map[*ast.Rule]*scope
+	mocked bool // a function is replaced by `with`: calls may go anywhere
+
+	visited map[*ast.Rule]bool // in this pass
+	changed bool
+	at      *ast.Location
+}
+
+type read struct {
+	path mesh.Path
+	at   string
+}
+
+// origins are the input paths that a value may have been taken from.
+type origins map[string]mesh.Path
+
+func analyse(c *ast.Compiler, entry ast.Ref) *analysis {
+	a := &analysis{
+		c:        c,
+		values:   map[string]read{},
+		kinds:    map[string]read{},
+		builtins: map[string]string{},
+		params:   map[*ast.Term]origins{},
+		scopes:   map[*ast.Rule]*scope{},
+		mocked:   mocksFunctions(c),
+	}
+	// What a function is called with is known only when all calls are seen.
+	// Reads only grow, from one pass to the next; there are finitely many.
+	for a.changed = true; a.changed; {
+		a.changed = false
+		a.visited = map[*ast.Rule]bool{}
+		a.data(nil, entry, false)
+	}
+	return a
+}
+
+// mocksFunctions reports whether any `with` replaces a function.
+func mocksFunctions(c *ast.Compiler) bool {
+	found := false
+	for _, m := range c.Modules {
+		ast.WalkWiths(m, func(w *ast.With) bool {
+			ref, ok := w.Target.Value.(ast.Ref)
+			switch {
+			case !ok || len(ref) == 0:
+				found = true
+			case ref[0].Equal(ast.InputRootDocument):
+			case ref[0].Equal(ast.DefaultRootDocument):
+				for _, r := range c.GetRulesExact(ref) {
+					found = found || len(r.Head.Args) > 0
+				}
+			default:
+				found = true // a built-in
+			}
+			return false
+		})
+	}
+	return found
+}
+
+func (a *analysis) readValue(p mesh.Path) { a.note(a.values, p) }
+func (a *analysis) readKind(p mesh.Path)  { a.note(a.kinds, p) }
+
+func (a *analysis) note(m map[string]read, p mesh.Path) {
+	key := p.String()
+	if _, ok := m[key]; !ok {
+		m[key] = read{p, location(a.at)}
+		a.changed = true
+	}
+}
+
+func (a *analysis) readAll(o origins) {
+	for _, p := range o {
+		a.readValue(p)
+	}
+}
+
+// builtin notes that name may be called.
+func (a *analysis) builtin(name string) {
+	if _, ok := a.builtins[name]; !ok {
+		a.builtins[name] = location(a.at)
+		a.changed = true
+	}
+}
+
+// enter visits a rule, not its else, once per pass.
+func (a *analysis) enter(r *ast.Rule) *scope {
+	s := a.scopes[r]
+	if s == nil {
+		s = newScope(r)
+		a.scopes[r] = s
+	}
+	if a.visited[r] {
+		return s
+	}
+	a.visited[r] = true
+	defer func(at *ast.Location) { a.at = at }(a.at)
+	a.at = r.Location
+	for _, t := range r.Head.Args {
+		if !isVar(t) {
+			a.term(s, t)
+		}
+	}
+	for _, t := range r.Head.Ref()[1:] {
+		a.term(s, t)
+	}
+	if r.Head.Key != nil {
+		a.term(s, r.Head.Key)
+	}
+	if r.Head.Value != nil && !isVar(r.Head.Value) {
+		a.term(s, r.Head.Value)
+	}
+	a.body(s, r.Body)
+	return s
+}
+
+// returned gives where the value of a rule comes from, if it is passed on as it
+// is; else the value is read where it is made.
+func (a *analysis) returned(r *ast.Rule) origins {
+	s := a.enter(r)
+	if r.Head.Value == nil || !isVar(r.Head.Value) {
+		return nil
+	}
+	return a.alias(s, r.Head.Value.Value.(ast.Var), nil)
+}
+
+// full visits a rule and reads its value in full.
+func (a *analysis) full(r *ast.Rule) {
+	for ; r != nil; r = r.Else {
+		o := a.returned(r)
+		at := a.at
+		a.at = r.Location
+		a.readAll(o)
+		a.at = at
+	}
+}
+
+// alias gives where the value of a variable comes from. seen guards against
+// circles.
+func (a *analysis) alias(s *scope, v ast.Var, seen map[ast.Var]bool) origins {
+	if t, ok := s.params[v]; ok {
+		return a.params[t]
+	}
+	b := s.bindings[v]
+	if len(b) != 1 || b[0].ref == nil || seen[v] {
+		return nil
+	}
+	if seen == nil {
+		seen = map[ast.Var]bool{}
+	}
+	seen[v] = true
+	defer delete(seen, v)
+	o, exact := a.resolve(s, b[0].ref, seen)
+	if !exact {
+		return nil // read in full where it is bound
+	}
+	return o
+}
+
+// resolve gives where a reference leads in the input, and whether it leads
+// exactly there: else what it gives is a prefix.
+func (a *analysis) resolve(s *scope, ref ast.Ref, seen map[ast.Var]bool) (o origins, exact bool) {
+	head, ok := ref[0].Value.(ast.Var)
+	if !ok {
+		return nil, true
+	}
+	switch {
+	case ref[0].Equal(ast.InputRootDocument):
+		o = origins{"input": nil}
+	case ref[0].Equal(ast.DefaultRootDocument):
+		return a.data(s, ref, true)
+	case s != nil:
+		o = a.alias(s, head, seen)
+	}
+	return o.extend(ref[1:])
+}
+
+// extend follows the constant strings of ref.
+func (o origins) extend(ref ast.Ref) (out origins, exact bool) {
+	var names []string
+	for _, t := range ref {
+		name, ok := t.Value.(ast.String)
+		if !ok {
+			break
+		}
+		names = append(names, string(name))
+	}
+	out = make(origins, len(o))
+	for _, p := range o {
+		q := join(p, names...)
+		out[q.String()] = q
+	}
+	return out, len(names) == len(ref)
+}
+
+func (o origins) add(more origins) origins {
+	if o == nil {
+		o = origins{}
+	}
+	maps.Copy(o, more)
+	return o
+}

@@ -1,0 +1,170 @@
+package opa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
+)
+
+// generations numbers generations; no number comes twice in a process.
+var generations atomic.Uint64
+
+// Compile reads cfg.Paths and makes a generation of what is there. The error
+// names each problem by file and line.
+func Compile(ctx context.Context, cfg *Config) (*Generation, error) {
+	src, err := Read(cfg.Paths)
+	if err != nil {
+		return nil, err
+	}
+	return CompileSources(ctx, cfg, src)
+}
+
+// CompileSources makes a generation of src, of which it takes possession.
+func CompileSources(ctx context.Context, cfg *Config, src *Sources) (*Generation, error) {
+	caps := cfg.capabilities()
+	modules, err := parse(src, caps)
+	if err != nil {
+		return nil, err
+	}
+	data, err := dataObject(src.Data)
+	if err != nil {
+		return nil, err
+	}
+	c := ast.NewCompiler().
+		WithCapabilities(caps).
+		WithDefaultRegoVersion(ast.RegoV1).
+		WithStrict(true).
+		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil })
+	c.Compile(modules)
+	if c.Failed() {
+		return nil, explain(c.Errors)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("compiling policies: %w", err)
+	}
+	g := &Generation{
+		ID:       generations.Add(1),
+		Revision: src.Revision,
+		Files:    src.Files,
+		Loaded:   time.Now(),
+		compiler: c,
+		store:    inmem.NewFromASTObject(data),
+		entries:  map[string]*entry{},
+	}
+	// One read transaction serves all evaluations: nobody writes to this store.
+	if g.txn, err = g.store.NewTransaction(ctx, storage.TransactionParams{}); err != nil {
+		return nil, fmt.Errorf("opening the data: %w", err)
+	}
+	ccfg, err := cache.ParseCachingConfig(nil)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the caches of built-in functions: %w", err)
+	}
+	g.interQuery = cache.NewInterQueryCache(ccfg)
+	g.values = cache.NewInterQueryValueCache(ctx, ccfg)
+	g.transport = newTransport(cfg.HTTPSend.Hosts)
+	if err := g.addEntries(cfg); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func parse(src *Sources, caps *ast.Capabilities) (map[string]*ast.Module, error) {
+	if len(src.Modules) == 0 {
+		return nil, errors.New("there is no .rego file among the policies")
+	}
+	opts := ast.ParserOptions{ProcessAnnotation: true, Capabilities: caps, RegoVersion: ast.RegoV1}
+	modules := make(map[string]*ast.Module, len(src.Modules))
+	var errs ast.Errors
+	for name, text := range src.Modules {
+		m, err := ast.ParseModuleWithOpts(name, text, opts)
+		var more ast.Errors
+		switch {
+		case errors.As(err, &more):
+			errs = append(errs, more...)
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", name, err)
+		case m != nil:
+			modules[name] = m
+		}
+	}
+	if len(errs) > 0 {
+		return nil, explain(errs)
+	}
+	return modules, nil
+}
+
+// explain adds to what OPA says how to mend it, where that is not plain.
+func explain(errs ast.Errors) error {
+	slices.SortStableFunc(errs, func(a, b *ast.Error) int {
+		if a.Location == nil || b.Location == nil {
+			return 0
+		}
+		return a.Location.Compare(b.Location)
+	})
+	all := make([]error, 0, len(errs))
+	for _, e := range errs {
+		hint := ""
+		for name, how := range permission {
+			if strings.Contains(e.Message, "undefined function "+name) {
+				hint = fmt.Sprintf(": it is forbidden; to allow it, %s", how)
+			}
+		}
+		if strings.Contains(e.Message, "`if` keyword is required") || strings.Contains(e.Message, "`contains` keyword is required") {
+			hint = ": this is Rego v0; `opa fmt --v0-v1 -w` rewrites it"
+		}
+		loc := "policy"
+		if e.Location != nil {
+			loc = location(e.Location)
+		}
+		all = append(all, fmt.Errorf("%s: %s%s", loc, e.Message, hint))
+	}
+	return errors.Join(all...)
+}
+
+// location spells l as file:line.
+func location(l *ast.Location) string {
+	if l == nil {
+		return "?"
+	}
+	return fmt.Sprintf("%s:%d", l.File, l.Row)
+}
+
+func dataObject(data map[string]any) (ast.Object, error) {
+	if data == nil {
+		return ast.NewObject(), nil
+	}
+	v, err := ast.InterfaceToValue(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading data: %w", err)
+	}
+	obj, ok := v.(ast.Object)
+	if !ok {
+		return nil, errors.New("reading data: it is not an object")
+	}
+	return obj, nil
+}
+
+func exists(data ast.Object, path []string) bool {
+	var v ast.Value = data
+	for _, p := range path {
+		obj, ok := v.(ast.Object)
+		if !ok {
+			return false
+		}
+		t := obj.Get(ast.StringTerm(p))
+		if t == nil {
+			return false
+		}
+		v = t.Value
+	}
+	return true
+}
