@@ -112,6 +112,9 @@ func (r *record) entry(e *mesh.Entry, reporter mesh.Reporter, res *resolved) {
 	}
 	r.grpc(e)
 	r.trace(e)
+	if r.set&measuredSlots != 0 {
+		r.measured(e)
+	}
 }
 
 // methods are the values of envoy.config.core.v3.RequestMethod.

@@ -91,6 +91,24 @@ func TestEntry(t *testing.T) {
 		func(e out) bool { return e.Duration == math.MaxInt64 })
 	f("method of the future", func(e in) { e.Request.RequestMethod = 77 }, func(e out) bool { return e.Method == "" })
 
+	tags := func(kv ...string) func(e in) {
+		return func(e in) {
+			for i := 0; i < len(kv); i += 2 {
+				e.CommonProperties.CustomTags[kv[i]] = kv[i+1]
+			}
+		}
+	}
+	f("tags set what they are named after", tags("request_protocol", "grpc", "response_code", "503", "grpc_response_status", "14", "response_flags", "UF,URX"),
+		func(e out) bool {
+			return e.Protocol == mesh.ProtocolGRPC && e.Code == 503 && e.GRPCStatus == 14 && e.Flags.String() == "UF,URX"
+		})
+	f("tags without a value", tags("request_protocol", "-", "response_code", "-", "grpc_response_status", "-", "response_flags", "XX"),
+		func(e out) bool {
+			return e.Protocol == mesh.ProtocolHTTP && e.Code == 200 && e.GRPCStatus == -1 && e.Flags == 0
+		})
+	f("protocol by tag", func(e in) { grpc(e); tags("request_protocol", "http", "response_flags", "-")(e) },
+		func(e out) bool { return e.Protocol == mesh.ProtocolHTTP && e.GRPCStatus == -1 })
+
 	const trace, b3, span = "4bf92f3577b34da6a3ce929d0e0e4736", "463ac35c9f6413ad", "00f067aa0ba902b7"
 	f("trace tags", func(e in) {
 		e.CommonProperties.CustomTags = map[string]string{"trace_id": trace, "span_id": span, "trace_sampled": "true"}

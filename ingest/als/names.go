@@ -63,9 +63,9 @@ func (t *nameTable) find(name []byte) slot {
 	}
 	tail := binary.LittleEndian.Uint64(name[n-8:])
 	row := &t.rows[t.hash(tail, n)]
-	differs := tail ^ row.tail | binary.LittleEndian.Uint64(name) ^ row.head |
-		binary.LittleEndian.Uint64(name[min(8, n-8):]) ^ row.next |
-		binary.LittleEndian.Uint64(name[max(0, n-16):]) ^ row.prev | uint64(n^row.n)
+	differs := (tail ^ row.tail) | (binary.LittleEndian.Uint64(name) ^ row.head) |
+		(binary.LittleEndian.Uint64(name[min(8, n-8):]) ^ row.next) |
+		(binary.LittleEndian.Uint64(name[max(0, n-16):]) ^ row.prev) | uint64(n^row.n)
 	to := row.slot
 	if differs != 0 {
 		to = numSlots
@@ -81,7 +81,7 @@ func (t *nameTable) findShort(name []byte) slot {
 	}
 	tail := binary.LittleEndian.Uint64(name[n-8:])
 	row := &t.rows[t.hash(tail, n)]
-	differs := tail ^ row.tail | binary.LittleEndian.Uint64(name) ^ row.head | uint64(n^row.n)
+	differs := (tail ^ row.tail) | (binary.LittleEndian.Uint64(name) ^ row.head) | uint64(n^row.n)
 	to := row.slot
 	if differs != 0 {
 		to = numSlots
