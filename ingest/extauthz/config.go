@@ -32,10 +32,12 @@ type Config struct {
 	EntrypointKey string `mapstructure:"entrypoint_key"`
 	// Timeout is how long a judgement may take. Keep it below the proxy's own timeout (Envoy's default is 200ms).
 	Timeout time.Duration `mapstructure:"timeout"`
-	// Limit bounds how many checks are worked on at once.
-	Limit LimitConfig `mapstructure:"limit"`
-	// MaxBody is the largest request body in bytes that is parsed; for larger ones truncated_body is true.
-	MaxBody int `mapstructure:"max_body"`
+	// MaxInFlight is how many checks may be worked on at once; the answer to more is that of on_error, immediately.
+	MaxInFlight int `mapstructure:"max_in_flight"`
+	// ParseBody gives policies parsed_body and truncated_body. A body that is not what its content type says is denied with status 400.
+	ParseBody bool `mapstructure:"parse_body"`
+	// MaxBodyKiB is the largest body in KiB that is parsed; of larger ones parsed_body is null and truncated_body true.
+	MaxBodyKiB int `mapstructure:"max_body_kib"`
 	// ProtoDescriptor is a file with a FileDescriptorSet of the gRPC services whose messages are to be read as parsed_body.
 	ProtoDescriptor string `mapstructure:"proto_descriptor"`
 }
@@ -46,17 +48,6 @@ type EntrypointConfig struct {
 	OnError OnError `mapstructure:"on_error"`
 }
 
-// LimitConfig is about how many checks are worked on at once. Above the limit the
-// answer of on_error is given immediately.
-type LimitConfig struct {
-	// Max is the limit when all is well.
-	Max int `mapstructure:"max"`
-	// Min is how far the limit may fall while judgements come late.
-	Min int `mapstructure:"min"`
-	// Adaptive lowers the limit when judgements take longer than half of the timeout, and raises it when they do not.
-	Adaptive bool `mapstructure:"adaptive"`
-}
-
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
@@ -64,8 +55,9 @@ func DefaultConfig() Config {
 		ErrorStatus:   403,
 		EntrypointKey: "tallygate.entrypoint",
 		Timeout:       150 * time.Millisecond,
-		Limit:         LimitConfig{Max: 1000, Min: 10, Adaptive: true},
-		MaxBody:       1 << 20,
+		MaxInFlight:   1000,
+		ParseBody:     true,
+		MaxBodyKiB:    1024,
 	}
 }
 
@@ -99,14 +91,11 @@ func (c *Config) Validate() error {
 	if c.Timeout <= 0 {
 		bad("timeout", "%s is not more than 0", c.Timeout)
 	}
-	if c.Limit.Min < 1 {
-		bad("limit.min", "%d is less than 1", c.Limit.Min)
+	if c.MaxInFlight < 1 {
+		bad("max_in_flight", "%d is less than 1", c.MaxInFlight)
 	}
-	if c.Limit.Max < c.Limit.Min {
-		bad("limit.max", "%d is less than limit.min, %d", c.Limit.Max, c.Limit.Min)
-	}
-	if c.MaxBody < 0 {
-		bad("max_body", "%d is negative", c.MaxBody)
+	if c.MaxBodyKiB < 0 || c.MaxBodyKiB > 1<<20 {
+		bad("max_body_kib", "%d is not between 0 and %d", c.MaxBodyKiB, 1<<20)
 	}
 	return errors.Join(errs...)
 }

@@ -2,33 +2,27 @@ package extauthz
 
 import (
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/tallygate/tallygate/mesh"
 )
 
-// problem is why a value that was asked for cannot be read; it is the reason in
-// the metrics. The empty one is none.
+// problem is why a request cannot be read; it is the reason in the metrics. The
+// empty one is none.
 type problem string
 
 const (
-	badUTF8      problem = "invalid_utf8"
-	badPath      problem = "path"       // not a URL path, or its query is none
-	badBody      problem = "body"       // not what its content type says
-	badMetadata  problem = "metadata"   // malformed, or not to be said in JSON
-	badAddress   problem = "address"    // malformed
-	badTime      problem = "time"       // malformed or out of range
-	badHeaderMap problem = "header_map" // malformed
+	badPath   problem = "path"   // not a URL path, or its query is none
+	badBody   problem = "body"   // not what its content type says
+	badNested problem = "nested" // address, time, metadata or header map are malformed
 )
 
 // lens is the request of a CheckRequest: it reads from the wire bytes. It may be
 // used for one request after the other.
 type lens struct {
 	view
-	bodies *bodyParser
+	bodies *bodyParser // nil if bodies are not parsed
 
-	// problem is the first one that a Lookup met. What was asked for was then
-	// said to be absent, and a decision that rests on it is void.
+	// problem is why a value was said to be absent. A decision is then void.
 	problem problem
 
 	path pathParts
@@ -38,7 +32,8 @@ type lens struct {
 var _ mesh.Request = (*lens)(nil)
 
 // reset makes l a lens on the CheckRequest b, which it keeps until the next
-// reset. It returns false if b is malformed.
+// reset. It returns false if the generated code would refuse b; damage inside of
+// addresses, the time and metadata shows only when they are asked for.
 func (l *lens) reset(b []byte) bool {
 	l.problem = ""
 	l.path.reset()
@@ -72,6 +67,19 @@ var version = object(
 	mesh.Field{Name: "ext_authz", Value: text("v3")},
 )
 
+// parse reads what must be parsed: path, query and body. A request that cannot
+// be read is denied whatever a policy asks for, so that no answer depends on
+// what was looked at, and by whom.
+func (l *lens) parse() problem {
+	switch {
+	case !l.parsePath():
+		return badPath
+	case !l.parseBody():
+		return badBody
+	}
+	return ""
+}
+
 // Lookup implements [mesh.Request].
 func (l *lens) Lookup(p mesh.Path) (mesh.Value, bool) {
 	if len(p) == 0 {
@@ -99,7 +107,11 @@ func (l *lens) find(v *view, n *node, p mesh.Path) (mesh.Value, bool) {
 		}
 		rest := p[i+1:]
 		if n.kind == kindStrings && len(rest) > 0 {
-			return l.mapValue(v, n, rest)
+			s, ok := v.entry(n, rest[0])
+			if !ok {
+				return mesh.Value{}, false
+			}
+			return navigate(text(s), rest[1:])
 		}
 		return l.leaf(v, n, rest)
 	}
@@ -111,70 +123,37 @@ func (l *lens) find(v *view, n *node, p mesh.Path) (mesh.Value, bool) {
 func (l *lens) leaf(v *view, n *node, rest mesh.Path) (mesh.Value, bool) {
 	switch n.kind {
 	case kindStrings:
-		return l.stringMap(v, n)
+		return v.stringMap(n), true
 	case kindAddress:
 		var sub view
 		if !sub.reset(address, v.bytes(n)) {
-			return l.fail(badAddress)
+			return l.fail(badNested)
 		}
 		return l.find(&sub, address.root, rest)
 	case kindTimestamp:
 		t, ok := timestamp(v.bytes(n))
 		if !ok {
-			return l.fail(badTime)
+			return l.fail(badNested)
 		}
 		return navigate(t, rest)
 	case kindMetadata:
 		m, present, ok := metadata(v.bytes(n), rest)
 		if !ok {
-			return l.fail(badMetadata)
+			return l.fail(badNested)
 		}
 		return m, present
 	case kindHeaderMap:
 		h, ok := headerMap(v.bytes(n))
 		if !ok {
-			return l.fail(badHeaderMap)
+			return l.fail(badNested)
 		}
 		return navigate(h, rest)
 	}
-	s, ok, p := v.scalar(n)
-	if p != "" {
-		return l.fail(p)
-	}
+	s, ok := v.scalar(n)
 	if !ok {
 		return mesh.Value{}, false
 	}
 	return navigate(s, rest)
-}
-
-func (l *lens) mapValue(v *view, n *node, rest mesh.Path) (mesh.Value, bool) {
-	s, ok := v.entry(n, rest[0])
-	if !ok {
-		return mesh.Value{}, false
-	}
-	if !utf8.ValidString(s) {
-		return l.fail(badUTF8)
-	}
-	return navigate(text(s), rest[1:])
-}
-
-// stringMap returns a map as an object.
-func (l *lens) stringMap(v *view, n *node) (mesh.Value, bool) {
-	var fields []mesh.Field
-	for _, e := range v.entries {
-		if e.slot != n.slot {
-			continue
-		}
-		key, val := lend(v.b[e.key:e.keyEnd]), lend(v.b[e.val:e.to])
-		if !utf8.ValidString(key) || !utf8.ValidString(val) {
-			return l.fail(badUTF8)
-		}
-		if fields == nil {
-			fields = make([]mesh.Field, 0, len(v.entries))
-		}
-		fields = append(fields, mesh.Field{Name: key, Value: text(val)})
-	}
-	return object(fields...), true
 }
 
 // build returns a message as an object.
@@ -223,17 +202,18 @@ func (l *lens) input() (mesh.Value, bool) {
 // derived returns a value at the root of the input that is not on the wire.
 func (l *lens) derived(name string) (mesh.Value, bool) {
 	switch name {
-	case nameParsedPath:
+	case nameParsedPath, nameParsedQuery:
 		if !l.parsePath() {
 			return l.fail(badPath)
 		}
-		return mesh.Value{Kind: mesh.KindArray, Elems: l.path.segments}, true
-	case nameParsedQuery:
-		if !l.parseQuery() {
-			return l.fail(badPath)
+		if name == nameParsedPath {
+			return l.path.parsedPath(), true
 		}
-		return l.path.query, true
+		return l.path.parsedQuery(), true
 	case nameParsedBody, nameTruncatedBody:
+		if l.bodies == nil {
+			return mesh.Value{}, false
+		}
 		if !l.parseBody() {
 			return l.fail(badBody)
 		}
@@ -242,11 +222,7 @@ func (l *lens) derived(name string) (mesh.Value, bool) {
 		}
 		return mesh.Value{Kind: mesh.KindBool, Bool: l.body.truncated}, true
 	case nameSourcePrincipal:
-		v, ok, p := l.scalar(nodePrincipal)
-		if p != "" {
-			return l.fail(p)
-		}
-		return v, ok
+		return l.scalar(nodePrincipal)
 	default: // nameVersion
 		return version, true
 	}

@@ -43,6 +43,10 @@ func (l *lens) parseBody() bool {
 	if p.parsed {
 		return p.good
 	}
+	if l.bodies == nil || !l.has(nodeBody) && !l.has(nodeRawBody) {
+		*p = bodyParts{parsed: true, good: true, value: null, truncated: l.header("x-envoy-auth-partial-body") == "true"}
+		return true
+	}
 	*p = bodyParts{parsed: true, value: null}
 	if l.header("x-envoy-auth-partial-body") == "true" {
 		p.truncated, p.good = true, true
@@ -118,11 +122,10 @@ func parseForm(_ string, body []byte) (mesh.Value, error) {
 	if err != nil {
 		return null, err
 	}
-	v, ok := valuesOf(values)
-	if !ok {
+	if !validValues(values) {
 		return null, errNotUTF8
 	}
-	return v, nil
+	return valuesOf(values), nil
 }
 
 // parseMultipart gives every named part as an element of an array below its
@@ -173,7 +176,11 @@ func parseMultipart(contentType string, body []byte) (mesh.Value, error) {
 
 // grpc reads the first message of a gRPC request, if its service is known.
 func (p *bodyParser) grpc(l *lens, raw []byte) (v mesh.Value, truncated bool, err error) {
-	if !l.parsePath() || len(l.path.segments) != 2 {
+	if !l.parsePath() {
+		return null, false, errors.New("the path cannot be read")
+	}
+	service, method, ok := strings.Cut(l.path.path, "/")
+	if !ok || strings.Contains(method, "/") {
 		return null, false, errors.New("the path does not name a gRPC method")
 	}
 	const head = 5
@@ -187,19 +194,11 @@ func (p *bodyParser) grpc(l *lens, raw []byte) (v mesh.Value, truncated bool, er
 	if uint64(size) > uint64(len(raw)-head) {
 		return null, true, nil
 	}
-	d, err := p.descriptors.FindDescriptorByName(protoreflect.FullName(l.path.segments[0].Text))
-	if err != nil {
+	input := p.inputOf(service, method)
+	if input == nil {
 		return null, false, nil
 	}
-	service, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return null, false, nil
-	}
-	method := service.Methods().ByName(protoreflect.Name(l.path.segments[1].Text))
-	if method == nil || method.IsStreamingClient() {
-		return null, false, nil
-	}
-	m := dynamicpb.NewMessage(method.Input())
+	m := dynamicpb.NewMessage(input)
 	if err := proto.Unmarshal(raw[head:head+size], m); err != nil {
 		return null, false, err
 	}
@@ -209,6 +208,23 @@ func (p *bodyParser) grpc(l *lens, raw []byte) (v mesh.Value, truncated bool, er
 	}
 	v, err = parseJSON(j)
 	return v, false, err
+}
+
+// inputOf returns the request of a method that sends one, nil if it is not known.
+func (p *bodyParser) inputOf(service, method string) protoreflect.MessageDescriptor {
+	d, err := p.descriptors.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		return nil
+	}
+	s, ok := d.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil
+	}
+	m := s.Methods().ByName(protoreflect.Name(method))
+	if m == nil || m.IsStreamingClient() {
+		return nil
+	}
+	return m.Input()
 }
 
 // readDescriptors reads a FileDescriptorSet, as protoc --descriptor_set_out

@@ -8,17 +8,18 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 )
 
-// pathParts is what is parsed of the path, once it is asked for.
+// pathParts is what is parsed of the path.
 type pathParts struct {
-	parsed, good           bool
-	queryParsed, queryGood bool
-	segments               []mesh.Value
-	query                  mesh.Value
+	parsed, good bool
+	path         string // unescaped, without leading slashes
+	rawQuery     string
+	values       url.Values // nil if the query was not parsed yet
+
+	segments []mesh.Value // empty if not split yet
+	query    mesh.Value   // null if not built yet
 }
 
-func (p *pathParts) reset() {
-	*p = pathParts{segments: p.segments[:0]}
-}
+func (p *pathParts) reset() { *p = pathParts{segments: p.segments[:0]} }
 
 func (p *pathParts) release() {
 	clear(p.segments)
@@ -28,72 +29,71 @@ func (p *pathParts) release() {
 	}
 }
 
-// parsePath splits the path, unescaped and without leading slashes, at its
-// slashes.
+// parsePath returns false if the path cannot be unescaped or its query is none.
+// Most paths have nothing to unescape.
 func (l *lens) parsePath() bool {
 	p := &l.path
 	if p.parsed {
 		return p.good
 	}
 	p.parsed = true
-	path, _, _ := strings.Cut(l.text(nodePath), "?")
-	if strings.IndexByte(path, '%') >= 0 {
-		var err error
-		if path, err = url.PathUnescape(path); err != nil {
+	p.path, p.rawQuery, _ = strings.Cut(l.text(nodePath), "?")
+	var err error
+	if strings.IndexByte(p.path, '%') >= 0 {
+		if p.path, err = url.PathUnescape(p.path); err != nil || !utf8.ValidString(p.path) {
 			return false
 		}
 	}
-	if !utf8.ValidString(path) {
-		return false
-	}
-	path = strings.TrimLeft(path, "/")
-	for {
-		segment, rest, more := strings.Cut(path, "/")
-		p.segments = append(p.segments, text(segment))
-		if !more {
-			break
+	p.path = strings.TrimLeft(p.path, "/")
+	if strings.IndexByte(p.rawQuery, '%') >= 0 || strings.IndexByte(p.rawQuery, ';') >= 0 {
+		if p.values, err = url.ParseQuery(p.rawQuery); err != nil || !validValues(p.values) {
+			return false
 		}
-		path = rest
 	}
 	p.good = true
 	return true
 }
 
-// parseQuery reads the query of the path: each name has an array of values.
-func (l *lens) parseQuery() bool {
-	p := &l.path
-	if p.queryParsed {
-		return p.queryGood
-	}
-	p.queryParsed = true
-	p.query = mesh.Value{Kind: mesh.KindObject}
-	if _, raw, _ := strings.Cut(l.text(nodePath), "?"); raw != "" {
-		values, err := url.ParseQuery(raw)
-		if err != nil {
-			return false
-		}
-		var ok bool
-		if p.query, ok = valuesOf(values); !ok {
-			return false
+// parsedPath is the path split at its slashes.
+func (p *pathParts) parsedPath() mesh.Value {
+	if len(p.segments) == 0 {
+		for s := range strings.SplitSeq(p.path, "/") {
+			p.segments = append(p.segments, text(s))
 		}
 	}
-	p.queryGood = true
-	return true
+	return mesh.Value{Kind: mesh.KindArray, Elems: p.segments}
 }
 
-// valuesOf converts a query or form. It returns false if that is not UTF-8.
-func valuesOf(values url.Values) (mesh.Value, bool) {
-	fields := make([]mesh.Field, 0, len(values))
+// parsedQuery has an array of values for each name in the query.
+func (p *pathParts) parsedQuery() mesh.Value {
+	if p.query.Kind == mesh.KindNull {
+		if p.values == nil && p.rawQuery != "" {
+			p.values, _ = url.ParseQuery(p.rawQuery) // its errors are those of % and ;
+		}
+		p.query = valuesOf(p.values)
+	}
+	return p.query
+}
+
+func validValues(values url.Values) bool {
 	for name, list := range values {
 		if !utf8.ValidString(name) {
-			return null, false
+			return false
 		}
 		for _, s := range list {
 			if !utf8.ValidString(s) {
-				return null, false
+				return false
 			}
 		}
+	}
+	return true
+}
+
+// valuesOf converts a query or form.
+func valuesOf(values url.Values) mesh.Value {
+	fields := make([]mesh.Field, 0, len(values))
+	for name, list := range values {
 		fields = append(fields, mesh.Field{Name: name, Value: valueOf(list)})
 	}
-	return object(fields...), true
+	return object(fields...)
 }

@@ -101,7 +101,8 @@ func structValue(b []byte, depth int) (mesh.Value, bool) {
 	return v, true
 }
 
-// jsonValue reads a google.protobuf.Value.
+// jsonValue reads a google.protobuf.Value. It also has an answer where protojson
+// has none: null for a value of no kind, text for a number that JSON has not.
 func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 	var kind, num uint64
 	var part parts
@@ -133,7 +134,10 @@ func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 		return null, true
 	case 2<<3 | wireFixed64:
 		f := math.Float64frombits(num)
-		return number(formatNumber(f)), !math.IsNaN(f) && !math.IsInf(f, 0)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return text(strconv.FormatFloat(f, 'g', -1, 64)), true
+		}
+		return number(formatNumber(f)), true
 	case 3<<3 | wireBytes:
 		return text(lend(part.b)), true
 	case 4<<3 | wireVarint:
@@ -143,7 +147,7 @@ func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 	case 6<<3 | wireBytes:
 		return listValue(part.b, depth)
 	}
-	return null, false // a Value of no kind cannot be said in JSON
+	return null, true // of no kind
 }
 
 func listValue(b []byte, depth int) (mesh.Value, bool) {

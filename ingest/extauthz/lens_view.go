@@ -1,8 +1,11 @@
 package extauthz
 
 import (
+	"cmp"
 	"encoding/base64"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -24,8 +27,10 @@ type slot struct{ start, end uint32 }
 
 // entry is an entry of a map.
 type entry struct {
-	slot                 uint8
-	key, keyEnd, val, to uint32
+	slot            uint8
+	at              uint32
+	key, keyEnd     uint32
+	value, valueEnd uint32
 }
 
 // merged is a message that came in several parts.
@@ -34,7 +39,8 @@ type merged struct {
 	b    []byte
 }
 
-// reset makes v a view of b. It returns false if b is malformed.
+// reset makes v a view of b. It returns false if b is malformed or has text that
+// is not UTF-8.
 func (v *view) reset(s *schema, b []byte) bool {
 	v.b, v.present = b, 1<<s.root.slot
 	v.entries, v.merged = v.entries[:0], v.merged[:0]
@@ -45,9 +51,11 @@ func (v *view) reset(s *schema, b []byte) bool {
 func (v *view) index(n *node, from, to int) bool {
 	b := v.b[:to]
 	for i := from; i < to; {
-		tag, at, end := next(b, i)
+		tag, at, end := short(b, i)
 		if end < 0 {
-			return false
+			if tag, at, end = next(b, i); end < 0 {
+				return false
+			}
 		}
 		i = end
 		if tag>>3 >= uint64(len(n.byNum)) {
@@ -77,6 +85,9 @@ func (v *view) index(n *node, from, to int) bool {
 			}
 			v.slots[f.slot] = slot{uint32(at), uint32(end)}
 		default:
+			if f.kind == kindString && !utf8.Valid(b[at:end]) {
+				return false
+			}
 			v.slots[f.slot] = slot{uint32(at), uint32(end)}
 		}
 	}
@@ -84,23 +95,25 @@ func (v *view) index(n *node, from, to int) bool {
 }
 
 func (v *view) addEntry(of uint8, from, to int) bool {
-	e := entry{slot: of}
+	e := entry{slot: of, at: uint32(from)}
 	b := v.b[:to]
 	for i := from; i < to; {
-		tag, at, end := next(b, i)
+		tag, at, end := short(b, i)
 		if end < 0 {
-			return false
+			if tag, at, end = next(b, i); end < 0 {
+				return false
+			}
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
 			e.key, e.keyEnd = uint32(at), uint32(end)
 		case 2<<3 | wireBytes:
-			e.val, e.to = uint32(at), uint32(end)
+			e.value, e.valueEnd = uint32(at), uint32(end)
 		}
 		i = end
 	}
 	v.entries = append(v.entries, e)
-	return true
+	return utf8.Valid(b[e.key:e.keyEnd]) && utf8.Valid(b[e.value:e.valueEnd])
 }
 
 // merge joins a further part of a message to those before: the merger of two
@@ -148,42 +161,61 @@ func (v *view) entry(n *node, key string) (string, bool) {
 	for i := len(v.entries) - 1; i >= 0; i-- {
 		e := &v.entries[i]
 		if int(e.keyEnd-e.key) == len(key) && e.slot == n.slot && lend(v.b[e.key:e.keyEnd]) == key {
-			return lend(v.b[e.val:e.to]), true
+			return lend(v.b[e.value:e.valueEnd]), true
 		}
 	}
 	return "", false
 }
 
+// stringMap returns a map as an object.
+func (v *view) stringMap(n *node) mesh.Value {
+	entries := make([]entry, 0, len(v.entries))
+	for _, e := range v.entries {
+		if e.slot == n.slot {
+			entries = append(entries, e)
+		}
+	}
+	key := func(e *entry) string { return lend(v.b[e.key:e.keyEnd]) }
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(strings.Compare(key(&a), key(&b)), cmp.Compare(a.at, b.at))
+	})
+	fields := make([]mesh.Field, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		if i+1 == len(entries) || key(&entries[i+1]) != key(e) {
+			fields = append(fields, mesh.Field{Name: key(e), Value: text(lend(v.b[e.value:e.valueEnd]))})
+		}
+	}
+	return mesh.Value{Kind: mesh.KindObject, Fields: fields}
+}
+
 // scalar returns the value of a field that is neither message nor map. A zero
 // that the wire does not tell from nothing is not there.
-func (v *view) scalar(n *node) (val mesh.Value, ok bool, p problem) {
+func (v *view) scalar(n *node) (val mesh.Value, ok bool) {
 	if !v.has(n) {
-		return mesh.Value{}, false, ""
+		return mesh.Value{}, false
 	}
 	switch n.kind {
 	case kindString:
 		s := v.text(n)
-		if !utf8.ValidString(s) {
-			return mesh.Value{}, false, badUTF8
-		}
-		return text(s), s != "" || n.explicit, ""
+		return text(s), s != "" || n.explicit
 	case kindBytes:
 		b := v.bytes(n)
-		return text(base64.StdEncoding.EncodeToString(b)), len(b) > 0, ""
+		return text(base64.StdEncoding.EncodeToString(b)), len(b) > 0
 	case kindInt64:
 		i := int64(v.number(n))
-		return text(strconv.FormatInt(i, 10)), i != 0, ""
+		return text(strconv.FormatInt(i, 10)), i != 0
 	case kindUint32:
 		u := uint32(v.number(n))
-		return number(strconv.FormatUint(uint64(u), 10)), u != 0 || n.explicit, ""
+		return number(strconv.FormatUint(uint64(u), 10)), u != 0 || n.explicit
 	case kindBool:
-		return mesh.Value{Kind: mesh.KindBool, Bool: true}, v.number(n) != 0, ""
+		return mesh.Value{Kind: mesh.KindBool, Bool: true}, v.number(n) != 0
 	default: // kindEnum
 		e := int32(v.number(n))
 		if e >= 0 && int(e) < len(n.enum) {
-			return text(n.enum[e]), e != 0, ""
+			return text(n.enum[e]), e != 0
 		}
-		return number(strconv.FormatInt(int64(e), 10)), true, ""
+		return number(strconv.FormatInt(int64(e), 10)), true
 	}
 }
 

@@ -69,8 +69,8 @@ func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 			failedError, failedDeadline, failedOverload, failedPanic),
 		frames: vec("frames_refused_total", "Messages that are no CheckRequest, by reason.", frameMalformed),
 		requests: vec("requests_refused_total",
-			"Requests denied because a value that the policy asked for could not be read, by that value.",
-			string(badUTF8), string(badPath), string(badBody), string(badMetadata), string(badAddress), string(badTime), string(badHeaderMap)),
+			"Requests denied because they could not be read, by what of them.",
+			string(badPath), string(badBody), string(badNested)),
 		results: vec("results_refused_total", "Parts of verdicts that could not be carried out, by reason. An allowance with such a part becomes a denial.",
 			refusedName, refusedValue, refusedQuery, refusedStatus, refusedMetadata, refusedUnsupported),
 	}
@@ -83,7 +83,7 @@ func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 	}
 	reg.MustRegister(checks, duration, m.failures, m.frames, m.requests, m.results,
 		gauge("checks_in_flight", "Checks that are worked on.", l.inFlight.Load),
-		gauge("checks_limit", "Checks that may be worked on at once.", l.limit.Load),
+		gauge("checks_limit", "Checks that may be worked on at once.", l.most.Load),
 	)
 	return m
 }

@@ -7,9 +7,10 @@ import (
 
 // response returns a judgement as a CheckResponse. An allowance that cannot be
 // carried out changes its outcome.
-func (s *Server) response(l mesh.Listener, j *judgement) []byte {
+func (s *Server) response(c *check, j *judgement) []byte {
+	l := c.listener
 	if j.failed != "" {
-		return s.failure(l, j).response(j.ID)
+		return failure(c, j).response(j.ID)
 	}
 	if j.refused != "" {
 		r := &rendered{meta: appendMetadata(nil, metaError, stringValue("unreadable "+string(j.refused)))}
@@ -45,9 +46,9 @@ func (s *Server) countRefused(r *rendered) {
 }
 
 // failure returns the answer to a request that was not judged.
-func (s *Server) failure(l mesh.Listener, j *judgement) *rendered {
+func failure(c *check, j *judgement) *rendered {
 	r := &rendered{meta: appendMetadata(nil, metaError, stringValue(j.failed))}
-	http := l == mesh.ListenerExtAuthzHTTP
+	http := c.listener == mesh.ListenerExtAuthzHTTP
 	switch j.onError {
 	case OnErrorAllow:
 		r.head = appendStatus(nil, true)
@@ -57,11 +58,11 @@ func (s *Server) failure(l mesh.Listener, j *judgement) *rendered {
 	case OnErrorDeny:
 		r.head = appendStatus(nil, false)
 		if http {
-			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: s.cfg.ErrorStatus}))
+			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
 		}
 	default:
 		r.head = appendMessage(nil, responseStatus, appendVarint(nil, 1, uint64(codes.Unavailable)))
-		r.head = appendMessage(r.head, responseError, r.denied(&mesh.Verdict{Status: s.cfg.ErrorStatus}))
+		r.head = appendMessage(r.head, responseError, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
 	}
 	return r
 }

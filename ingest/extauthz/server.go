@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,30 +20,50 @@ import (
 
 // Server answers checks. Its listeners share the limit and the metrics.
 type Server struct {
-	cfg     Config
-	decider mesh.Decider
-	log     *slog.Logger
-	limit   *limiter
-	m       *metrics
-	bodies  *bodyParser
-	checks  sync.Pool // of *check
+	settings atomic.Pointer[settings]
+	decider  mesh.Decider
+	log      *slog.Logger
+	limit    limiter
+	m        *metrics
+	checks   sync.Pool // of *check
 }
 
-// New returns a Server that asks d.
+// settings is a Config put to use.
+type settings struct {
+	Config
+	bodies *bodyParser // nil if bodies are not parsed
+}
+
+// New returns a Server that asks d. It reads the descriptor set, if there is one.
 func New(cfg Config, d mesh.Decider, reg prometheus.Registerer, log *slog.Logger) (*Server, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("configure ext_authz: %w", err)
+	s := &Server{decider: d, log: log}
+	if err := s.Reconfigure(cfg); err != nil {
+		return nil, err
 	}
-	s := &Server{cfg: cfg, decider: d, log: log, limit: newLimiter(cfg.Limit, cfg.Timeout), bodies: &bodyParser{max: cfg.MaxBody}}
-	if cfg.ProtoDescriptor != "" {
-		var err error
-		if s.bodies.descriptors, err = readDescriptors(cfg.ProtoDescriptor); err != nil {
-			return nil, fmt.Errorf("configure ext_authz: proto_descriptor: %w", err)
+	s.m = newMetrics(reg, &s.limit)
+	s.checks.New = func() any { return new(check) }
+	return s, nil
+}
+
+// Reconfigure puts cfg to use for the checks that come from now on, or nothing
+// of it and says why.
+func (s *Server) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("configure ext_authz: %w", err)
+	}
+	n := &settings{Config: cfg}
+	if cfg.ParseBody {
+		n.bodies = &bodyParser{max: cfg.MaxBodyKiB << 10}
+		if cfg.ProtoDescriptor != "" {
+			var err error
+			if n.bodies.descriptors, err = readDescriptors(cfg.ProtoDescriptor); err != nil {
+				return fmt.Errorf("configure ext_authz: proto_descriptor: %w", err)
+			}
 		}
 	}
-	s.m = newMetrics(reg, s.limit)
-	s.checks.New = func() any { return &check{lens: lens{bodies: s.bodies}} }
-	return s, nil
+	s.limit.most.Store(int64(cfg.MaxInFlight))
+	s.settings.Store(n)
+	return nil
 }
 
 // Register adds the service to a gRPC server that uses ingest.Codec.
@@ -64,17 +85,32 @@ var serviceDesc = grpc.ServiceDesc{
 
 // check is one request on its way.
 type check struct {
+	*settings
 	frame    ingest.Frame
 	lens     lens
 	query    mesh.Query
 	listener mesh.Listener
 }
 
+func (s *Server) begin() *check {
+	c := s.checks.Get().(*check)
+	c.settings = s.settings.Load()
+	c.lens.bodies = c.bodies
+	return c
+}
+
+func (s *Server) release(c *check) {
+	c.lens.release()
+	c.query = mesh.Query{}
+	c.frame.Free()
+	s.checks.Put(c)
+}
+
 const frameMalformed = "malformed"
 
 func (s *Server) serve(ctx context.Context, receive func(any) error) (any, error) {
 	start := time.Now()
-	c := s.checks.Get().(*check)
+	c := s.begin()
 	defer s.release(c)
 	if err := receive(&c.frame); err != nil {
 		return nil, err
@@ -87,25 +123,22 @@ func (s *Server) serve(ctx context.Context, receive func(any) error) (any, error
 	if c.lens.has(nodeHTTP) {
 		c.listener = mesh.ListenerExtAuthzHTTP
 	}
-	entrypoint, _ := c.lens.entry(nodeExtensions, s.cfg.EntrypointKey)
+	entrypoint, _ := c.lens.entry(nodeExtensions, c.EntrypointKey)
 	j := s.judge(ctx, start, c, entrypoint)
 	var answer []byte
 	if j.outcome != outcomeCanceled {
-		answer = s.response(c.listener, &j)
+		answer = s.response(c, &j)
 	}
-	s.m.checks[c.listener][j.outcome].Inc()
-	s.m.duration[c.listener].Observe(time.Since(start).Seconds())
+	s.count(c, start, &j)
 	if j.outcome == outcomeCanceled {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return ingest.NewFrame(answer), nil
 }
 
-func (s *Server) release(c *check) {
-	c.lens.release()
-	c.query = mesh.Query{}
-	c.frame.Free()
-	s.checks.Put(c)
+func (s *Server) count(c *check, start time.Time, j *judgement) {
+	s.m.checks[c.listener][j.outcome].Inc()
+	s.m.duration[c.listener].Observe(time.Since(start).Seconds())
 }
 
 // judgement is what came of a check, whatever protocol says it.
@@ -120,30 +153,26 @@ type judgement struct {
 // judge asks the decider. It is the only place that says what a failure means.
 func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoint string) judgement {
 	if !s.limit.enter() {
-		return s.fail(failedOverload, entrypoint, outcomeShed)
+		return s.fail(c, failedOverload, entrypoint)
+	}
+	defer s.limit.leave()
+	if p := c.lens.parse(); p != "" {
+		return s.refuse(p)
 	}
 	c.query = mesh.Query{Entrypoint: entrypoint, Listener: c.listener, Request: &c.lens, TraceID: c.lens.traceID()}
-	b := newBudget(ctx, start, s.cfg.Timeout)
+	b := newBudget(ctx, start, c.Timeout)
+	defer b.end()
 	d, err := s.decide(b, &c.query)
-	now := time.Now()
-	s.limit.leave(now, now.Sub(start))
-	failed := failedError
-	if err != nil {
-		failed = s.reason(b, err)
-	}
-	b.end()
 	switch {
-	case err != nil && ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return judgement{outcome: outcomeCanceled}
 	case err != nil || d.Verdict == nil:
-		return s.fail(failed, entrypoint, outcomeErrorDeny)
+		return s.fail(c, reasonOf(b, err), entrypoint)
+	case c.lens.problem != "":
+		return s.refuse(c.lens.problem)
 	}
 	if d.ID == "" {
 		d.ID = newID()
-	}
-	if p := c.lens.problem; p != "" {
-		s.m.requests.WithLabelValues(string(p)).Inc()
-		return judgement{outcome: outcomeRefused, refused: p, Decision: d}
 	}
 	j := judgement{outcome: outcomeDeny, Decision: d}
 	if d.Allowed {
@@ -152,17 +181,24 @@ func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoin
 	return j
 }
 
+// refuse returns the answer to a request that cannot be read.
+func (s *Server) refuse(p problem) judgement {
+	s.m.requests.WithLabelValues(string(p)).Inc()
+	return judgement{outcome: outcomeRefused, refused: p, Decision: mesh.Decision{ID: newID()}}
+}
+
 // fail returns the configured answer to a failure.
-func (s *Server) fail(reason, entrypoint string, o outcome) judgement {
+func (s *Server) fail(c *check, reason, entrypoint string) judgement {
 	s.m.failures.WithLabelValues(reason).Inc()
-	j := judgement{outcome: o, failed: reason, onError: s.cfg.onError(entrypoint), Decision: mesh.Decision{ID: newID()}}
-	if o == outcomeShed {
-		return j
-	}
-	switch j.onError {
-	case OnErrorAllow:
+	j := judgement{failed: reason, onError: c.onError(entrypoint), Decision: mesh.Decision{ID: newID()}}
+	switch {
+	case reason == failedOverload:
+		j.outcome = outcomeShed
+	case j.onError == OnErrorAllow:
 		j.outcome = outcomeErrorAllow
-	case OnErrorResponse:
+	case j.onError == OnErrorDeny:
+		j.outcome = outcomeErrorDeny
+	default:
 		j.outcome = outcomeErrorResponse
 	}
 	return j
@@ -181,7 +217,7 @@ func (s *Server) decide(ctx context.Context, q *mesh.Query) (d mesh.Decision, er
 	return s.decider.Decide(ctx, q)
 }
 
-func (s *Server) reason(b *budget, err error) string {
+func reasonOf(b *budget, err error) string {
 	switch {
 	case errors.Is(err, errPanic):
 		return failedPanic

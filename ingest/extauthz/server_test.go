@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 func tcpRequest() *authv3.CheckRequest {
@@ -132,7 +133,7 @@ func TestShedsAboveTheLimit(t *testing.T) {
 		entered <- struct{}{}
 		<-release
 		return mesh.Decision{Verdict: &mesh.Verdict{Allowed: true}}, nil
-	}), func(c *Config) { c.Limit = LimitConfig{Max: 2, Min: 1}; c.Timeout = time.Minute })
+	}), func(c *Config) { c.MaxInFlight, c.Timeout = 2, time.Minute })
 	client := dial(t, s)
 	results := make(chan error, 2)
 	for range 2 {
@@ -167,33 +168,65 @@ func TestShedsAboveTheLimit(t *testing.T) {
 	}
 }
 
-func TestUnreadableValuesDeny(t *testing.T) {
-	f := func(p mesh.Path, reason problem, change func(*authv3.AttributeContext_HttpRequest)) {
+func TestUnreadableRequestsAreDenied(t *testing.T) {
+	f := func(reason problem, change func(*authv3.AttributeContext_HttpRequest)) {
 		t.Helper()
-		s, reg := newTestServer(t, deciderFunc(func(_ context.Context, q *mesh.Query) (mesh.Decision, error) {
-			if _, ok := q.Request.Lookup(p); ok {
-				t.Errorf("%s is there", p)
-			}
+		s, reg := newTestServer(t, deciderFunc(func(context.Context, *mesh.Query) (mesh.Decision, error) {
+			t.Errorf("%s: the decider was asked", reason)
 			return mesh.Decision{Verdict: &mesh.Verdict{Allowed: true}}, nil
 		}), nil)
 		req := sampleRequest(1)
 		change(req.GetAttributes().GetRequest().GetHttp())
 		resp, err := dial(t, s).Check(t.Context(), req)
 		if err != nil || resp.GetDeniedResponse().GetStatus().GetCode() != 400 {
-			t.Errorf("%s: %v, %v; want 400", p, resp, err)
+			t.Errorf("%s: %v, %v; want 400", reason, resp, err)
 		}
 		if n := metric(t, reg, "tallygate_extauthz_requests_refused_total", string(reason)); n != 1 {
-			t.Errorf("%s: refused %v; want 1", p, n)
+			t.Errorf("%s: refused %v; want 1", reason, n)
+		}
+		if n := metric(t, reg, "tallygate_extauthz_checks_total", "refused"); n != 1 {
+			t.Errorf("%s: checks refused %v; want 1", reason, n)
 		}
 	}
-	json := func(body string) func(h *authv3.AttributeContext_HttpRequest) {
+	path := func(p string) func(h *authv3.AttributeContext_HttpRequest) {
+		return func(h *authv3.AttributeContext_HttpRequest) { h.Path = p }
+	}
+	body := func(contentType, body string) func(h *authv3.AttributeContext_HttpRequest) {
 		return func(h *authv3.AttributeContext_HttpRequest) {
-			h.Headers["content-type"], h.Body = "application/json", body
+			h.Headers["content-type"], h.Body = contentType, body
 		}
 	}
-	f(mesh.Path{"parsed_path"}, badPath, func(h *authv3.AttributeContext_HttpRequest) { h.Path = "/%zz" })
-	f(mesh.Path{"parsed_query"}, badPath, func(h *authv3.AttributeContext_HttpRequest) { h.Path = "/?a=%zz" })
-	f(mesh.Path{"parsed_body"}, badBody, json(`{`))
-	f(mesh.Path{"parsed_body", "a"}, badBody, json(`{} {}`))
-	f(nil, badBody, json(`[`))
+	f(badPath, path("/%zz"))
+	f(badPath, path("/%ff"))
+	f(badPath, path("/?a=%zz"))
+	f(badPath, path("/?a=%ff"))
+	f(badPath, path("/?a=1;b=2"))
+	f(badBody, body("application/json", `{`))
+	f(badBody, body("application/json", `{} {}`))
+	f(badBody, body("application/x-www-form-urlencoded", "a=%zz"))
+	f(badBody, body("multipart/form-data; boundary=x", "--x\r\nno header\r\n\r\n--x--"))
+	f(badBody, body("multipart/form-data; boundary", "x"))
+	f(badBody, func(h *authv3.AttributeContext_HttpRequest) {
+		h.Headers["content-type"], h.Headers["content-length"], h.Body = "application/json", "many", "{}"
+	})
+}
+
+// A refusal must not depend on what was looked up, other than that it was.
+func TestDamageInsideDenies(t *testing.T) {
+	damaged := append(mustMarshal(t, sampleRequest(1)), 1<<3|wireBytes, 4, 1<<3|wireBytes, 2, 1<<3|wireBytes, 0)
+	damaged[len(damaged)-1], damaged[len(damaged)-2] = 9, 1<<3|wireBytes // an address whose socket_address is cut off
+	s, _ := newTestServer(t, deciderFunc(func(_ context.Context, q *mesh.Query) (mesh.Decision, error) {
+		q.Request.Lookup(mesh.Path{"attributes", "source", "address"})
+		return mesh.Decision{Verdict: &mesh.Verdict{Allowed: true}}, nil
+	}), nil)
+	var reply ingest.Frame
+	err := listen(t, s.Register).Invoke(t.Context(), "/envoy.service.auth.v3.Authorization/Check", ingest.NewFrame(damaged), &reply, grpc.ForceCodecV2(ingest.Codec()))
+	if err == nil {
+		var resp authv3.CheckResponse
+		if err := proto.Unmarshal(reply.Bytes(), &resp); err != nil || resp.GetDeniedResponse().GetStatus().GetCode() != 400 {
+			t.Errorf("%v, %v; want 400", &resp, err)
+		}
+	} else if status.Code(err) != codes.InvalidArgument {
+		t.Error(err)
+	}
 }

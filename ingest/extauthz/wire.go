@@ -35,6 +35,18 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 	return tag, uint64(i), i + int(v)
 }
 
+// short is next for a length-delimited field whose tag and length take a byte
+// each, as most do; for every other end is negative. It is small enough to be
+// part of its callers' loops.
+func short(b []byte, i int) (tag, v uint64, end int) {
+	if i+1 < len(b) && b[i]&0x87 == wireBytes && b[i] > 7 && b[i+1] < 0x80 {
+		if end = i + 2 + int(b[i+1]); end <= len(b) {
+			return uint64(b[i]), uint64(i + 2), end
+		}
+	}
+	return 0, 0, -1
+}
+
 // varint reads the varint at b[i:] and returns where it ends, negative if it is
 // truncated or longer than 64 bits.
 func varint(b []byte, i int) (v uint64, end int) {
