@@ -21,11 +21,14 @@ import (
 	"github.com/tallygate/tallygate/red"
 )
 
-// daemon is everything that serve runs, from left to right.
+// daemon is everything that serve runs, from left to right. What belongs to a
+// plane that does not run is nil.
 type daemon struct {
 	cfg atomic.Pointer[config.Config]
 	src config.Sources
 	log *telemetry.Log
+
+	policing *policing
 
 	alsListener     *ingest.GRPCServer
 	als             *als.Server
@@ -42,7 +45,7 @@ type daemon struct {
 
 // newDaemon builds the stages and connects them; nothing runs yet.
 func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*daemon, error) {
-	d := &daemon{src: src, log: log, ready: &admin.Readiness{}}
+	d := &daemon{src: src, log: log, ready: &admin.Readiness{}, pushing: &pushing{log: log.Logger}}
 	d.cfg.Store(cfg)
 	d.ready.Set("serving", errors.New("starting"))
 
@@ -52,34 +55,16 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	d.reloads = telemetry.NewReloads(own)
 
 	var err error
-	if d.table, err = red.New(cfg.RED, cfg.Labels); err != nil {
-		return nil, fmt.Errorf("red: %w", err)
+	if cfg.RunsPolicy() {
+		if d.policing, err = newPolicing(cfg, d, own); err != nil {
+			return nil, err
+		}
 	}
-	d.labels = &relabeler{next: d.table}
-	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, d.labels, books, log.Logger); err != nil {
-		return nil, fmt.Errorf("ingest.als: %w", err)
+	if cfg.RunsTelemetry() {
+		if err := d.buildTelemetry(cfg, own, books); err != nil {
+			return nil, err
+		}
 	}
-	d.alsListener, err = ingest.NewGRPCServer(cfg.Ingest.ALS.GRPCConfig, ingest.GRPCOptions{
-		Key: "ingest.als", Drain: d.als.Drain, Grace: d.grace, Metrics: own, Log: log.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	d.als.Register(d.alsListener)
-
-	handler, err := promexp.New(cfg.Prometheus.Config, d.table, books)
-	if err != nil {
-		return nil, fmt.Errorf("prometheus: %w", err)
-	}
-	d.metrics = &lastScrape{Handler: handler}
-	d.metricsListener, err = ingest.NewHTTPServer(cfg.Prometheus.HTTPConfig, d.metrics.mux(), ingest.HTTPOptions{
-		Key: "prometheus", Grace: d.grace, Metrics: own, Log: log.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	d.pushing = &pushing{table: d.table, books: books, log: log.Logger}
-
 	d.admin, err = admin.New(cfg.Admin, admin.Options{
 		Registerer: own,
 		Metrics:    prometheus.Gatherers{own, books},
@@ -91,66 +76,140 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	return d, err
 }
 
+// buildTelemetry builds the stages from access logs to metrics.
+func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Registry) (err error) {
+	log := d.log
+	if d.table, err = red.New(cfg.RED, cfg.Labels); err != nil {
+		return fmt.Errorf("red: %w", err)
+	}
+	d.labels = &relabeler{next: d.table}
+	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, d.labels, books, log.Logger); err != nil {
+		return fmt.Errorf("ingest.als: %w", err)
+	}
+	d.alsListener, err = ingest.NewGRPCServer(cfg.Ingest.ALS.GRPCConfig, ingest.GRPCOptions{
+		Key: "ingest.als", Drain: d.als.Drain, Grace: d.grace, Metrics: own, Log: log.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.als.Register(d.alsListener)
+
+	handler, err := promexp.New(cfg.Prometheus.Config, d.table, books)
+	if err != nil {
+		return fmt.Errorf("prometheus: %w", err)
+	}
+	d.metrics = &lastScrape{Handler: handler}
+	d.metricsListener, err = ingest.NewHTTPServer(cfg.Prometheus.HTTPConfig, d.metrics.mux(), ingest.HTTPOptions{
+		Key: "prometheus", Grace: d.grace, Metrics: own, Log: log.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.pushing.table, d.pushing.books = d.table, books
+	return nil
+}
+
 // grace is how long a stage may take to stop; a reload changes it.
 func (d *daemon) grace() time.Duration { return d.cfg.Load().Drain.Timeout }
 
 // proxies is what doctor asks for.
 func (d *daemon) proxies() any {
-	return proxiesReport{
-		Instance: d.instance(),
-		Version:  telemetry.ReadBuild().Version,
-		Proxies:  d.als.Connections(),
+	r := proxiesReport{Instance: d.instance(), Version: telemetry.ReadBuild().Version}
+	if d.als != nil {
+		r.Proxies = d.als.Connections()
 	}
+	return r
 }
 
 // instance tells this process from its replicas, as Prometheus does: host:port
 // of /metrics.
 func (d *daemon) instance() string {
 	name, _ := os.Hostname()
-	if tcp, ok := d.metricsListener.Addr().(*net.TCPAddr); ok {
+	addr := d.admin.Addr()
+	if d.metricsListener != nil {
+		addr = d.metricsListener.Addr()
+	}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
 		return net.JoinHostPort(name, strconv.Itoa(tcp.Port))
 	}
 	return name
 }
 
+// listener is what listen opens.
+type listener interface {
+	Listen(context.Context) error
+	Addr() net.Addr
+	Close()
+}
+
+// listeners returns all there are, by the name that the log has for them.
+func (d *daemon) listeners() (names []string, ls []listener) {
+	add := func(name string, l listener) { names, ls = append(names, name), append(ls, l) }
+	if d.policing != nil {
+		add("ext_authz", d.policing.listener)
+	}
+	if d.als != nil {
+		add("als", d.alsListener)
+		add("metrics", d.metricsListener)
+	}
+	add("admin", d.admin)
+	return names, ls
+}
+
 // listen opens every listener, or none and says everything that is in the way.
 func (d *daemon) listen(ctx context.Context) error {
-	err := errors.Join(d.alsListener.Listen(ctx), d.metricsListener.Listen(ctx), d.admin.Listen(ctx))
-	if err != nil {
+	names, ls := d.listeners()
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.Listen(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
 		d.close()
 		return err
 	}
 	d.pushing.instance = d.instance()
-	d.log.Info("Listening", "als", d.alsListener.Addr(), "metrics", d.metricsListener.Addr(), "admin", d.admin.Addr())
+	var attrs []any
+	for i, l := range ls {
+		attrs = append(attrs, names[i], l.Addr())
+	}
+	d.log.Info("Listening", attrs...)
 	return nil
 }
 
 // close releases the listeners of a daemon that will not run.
 func (d *daemon) close() {
-	d.alsListener.Close()
-	d.metricsListener.Close()
-	d.admin.Close()
+	_, ls := d.listeners()
+	for _, l := range ls {
+		l.Close()
+	}
 }
 
-// running are the stages in the order in which they are stopped.
+// running are the stages in the order in which they are stopped; nil are those
+// of a plane that does not run.
 type running struct {
+	checks, rules, decider                  *task
 	alsListener, als, table, metrics, admin *task
 }
 
 // run serves until ctx ends or a stage fails, then drains.
 func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 	// As many as there are stages: nobody reads once the first has failed.
-	failed := make(chan error, 8)
+	failed := make(chan error, 16)
 	if err := d.pushing.start(d.cfg.Load(), failed); err != nil {
 		d.close()
 		return err
 	}
-	r := running{
-		admin:       start("admin", d.admin.Run, failed),
-		metrics:     start("prometheus", d.metricsListener.Run, failed),
-		table:       start("red", d.table.Run, failed),
-		als:         start("als", d.als.Run, failed),
-		alsListener: start("ingest.als", d.alsListener.Run, failed),
+	r := running{admin: start("admin", d.admin.Run, failed)}
+	if p := d.policing; p != nil {
+		r.decider = start("policy", p.decider.Run, failed)
+		r.rules = start("policy rules", p.runRules, failed)
+		r.checks = start("ingest.extauthz", p.listener.Run, failed)
+	}
+	if d.als != nil {
+		r.metrics = start("prometheus", d.metricsListener.Run, failed)
+		r.table = start("red", d.table.Run, failed)
+		r.als = start("als", d.als.Run, failed)
+		r.alsListener = start("ingest.als", d.alsListener.Run, failed)
 	}
 	d.ready.Set("serving", nil)
 	for {

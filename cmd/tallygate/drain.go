@@ -17,17 +17,23 @@ const scrapedLately = 5 * time.Minute
 // drain stops the stages in the direction of the data, so that what was
 // received is counted, and what was counted is pushed and scraped:
 //
-//	not ready ▸ GOAWAY, streams end ▸ last push, and last scrape ▸ close
+//	not ready ▸ GOAWAY, checks and streams end ▸ last push, and last scrape ▸ close
 func (d *daemon) drain(r *running) error {
 	began := time.Now()
 	d.ready.Set("serving", errors.New("draining"))
+	// The planes go side by side: a stream that is slow to end keeps no check
+	// from its answer.
+	var wg sync.WaitGroup
+	var policyErr error
+	wg.Go(func() { policyErr = errors.Join(r.checks.stop(), r.rules.stop(), r.decider.stop()) })
 	err := r.alsListener.stop()
 	err = errors.Join(err, r.als.stop())
+	wg.Wait()
+	err = errors.Join(err, policyErr)
 	d.log.Info("Streams have ended", "took", time.Since(began).Round(time.Millisecond))
 
 	// Side by side: a sink of pushes that is down must not use up the time in
 	// which Prometheus comes by.
-	var wg sync.WaitGroup
 	var pushErr error
 	wg.Go(func() { pushErr = d.pushing.stop(d.grace()) })
 	d.waitFinalScrape()
@@ -42,7 +48,7 @@ func (d *daemon) drain(r *running) error {
 // count, or drain.final_scrape has passed.
 func (d *daemon) waitFinalScrape() {
 	limit := d.cfg.Load().Drain.FinalScrape
-	if limit == 0 {
+	if limit == 0 || d.metrics == nil {
 		return
 	}
 	if !d.metrics.since(scrapedLately) {

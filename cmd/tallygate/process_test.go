@@ -34,6 +34,7 @@ func startProcess(t *testing.T, args ...string) (cmd *exec.Cmd, admin string, lo
 	log = &safeBuffer{}
 	cmd = command(t, append([]string{
 		"serve", "--set", "ingest.als.endpoint=127.0.0.1:0", "--set", "prometheus.endpoint=127.0.0.1:0", "--set", "admin.endpoint=127.0.0.1:0",
+		"--set", "ingest.extauthz.endpoint=127.0.0.1:0",
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -66,9 +67,7 @@ func exitCode(err error) int {
 func TestProcessStops(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		cmd, _, log := startProcess(t)
-		if !strings.Contains(log.String(), "is up.") {
-			t.Errorf("without --config it says nothing about where to point what:\n%s", log)
-		}
+		until(t, "without --config it says where to point what", func() bool { return strings.Contains(log.String(), "is up.") })
 		if err := cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}

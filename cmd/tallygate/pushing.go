@@ -19,7 +19,7 @@ import (
 // pushing is the push of the table to hosted exporters, which a reload
 // replaces as a whole. It is there also when nothing is pushed.
 type pushing struct {
-	table    *red.Table
+	table    *red.Table // nil without the telemetry plane
 	books    prometheus.Registerer
 	log      *slog.Logger
 	instance string // tells the replicas apart
@@ -69,7 +69,7 @@ func (p *pushing) build(cfg *config.Config) (*host.Host, []push.Destination, err
 
 // start starts the exporters and then the pushes to them.
 func (p *pushing) start(cfg *config.Config, failed chan<- error) error {
-	if len(cfg.Push.Exporters) == 0 {
+	if len(cfg.Push.Exporters) == 0 || p.table == nil {
 		return nil
 	}
 	h, to, err := p.build(cfg)
@@ -80,7 +80,7 @@ func (p *pushing) start(cfg *config.Config, failed chan<- error) error {
 }
 
 func (p *pushing) startBuilt(cfg *config.Config, h *host.Host, to []push.Destination, failed chan<- error) error {
-	if len(to) == 0 {
+	if len(to) == 0 || p.table == nil {
 		return nil
 	}
 	pusher, err := push.New(cfg.Push, p.table, push.Options{

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/internal/config"
 )
 
@@ -37,24 +39,39 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 	}
 
 	// What can still fail comes first, and is undone.
+	undo, err := d.reloadPolicy(ctx, before, after)
+	if err != nil {
+		return nil, err
+	}
 	push := touched(changes, "exporters", "push")
 	if push {
 		if err := d.pushing.replace(before, after, failed); err != nil {
-			return nil, err
+			return nil, errors.Join(err, undo())
 		}
 	}
-	if touched(changes, "labels", "red") {
+	if touched(changes, "labels", "red") && d.als != nil {
 		if err := d.reconfigure(after, touched(changes, "labels")); err != nil {
 			if push {
 				err = fmt.Errorf("%w; going back to the old exporters: %w", err, d.pushing.replace(after, before, failed))
 			}
-			return nil, err
+			return nil, errors.Join(err, undo())
 		}
 	}
 	useCertificates()
 	d.log.SetLevel(after.Log)
 	d.cfg.Store(after)
 	return changes, nil
+}
+
+// reloadPolicy changes the policy plane. undo takes that back.
+func (d *daemon) reloadPolicy(ctx context.Context, before, after *config.Config) (undo func() error, err error) {
+	if d.policing == nil {
+		return func() error { return nil }, nil
+	}
+	if err := d.policing.reload(ctx, before, after); err != nil {
+		return nil, err
+	}
+	return func() error { return d.policing.reload(ctx, after, before) }, nil
 }
 
 // reconfigure changes the table, and the labels at both of its ends.
@@ -74,14 +91,23 @@ func (d *daemon) reconfigure(after *config.Config, labels bool) error {
 // prepareCertificates reads the certificates of every listener, also of those
 // whose keys are the same: the files may not be.
 func (d *daemon) prepareCertificates(after *config.Config) (use func(), err error) {
-	var apply [3]func()
-	if apply[0], err = d.alsListener.PrepareTLS(after.Ingest.ALS.TLS); err != nil {
-		return nil, err
+	var apply []func()
+	var errs []error
+	prepare := func(l interface {
+		PrepareTLS(ingest.TLSConfig) (func(), error)
+	}, cfg ingest.TLSConfig) {
+		a, err := l.PrepareTLS(cfg)
+		apply, errs = append(apply, a), append(errs, err)
 	}
-	if apply[1], err = d.metricsListener.PrepareTLS(after.Prometheus.TLS); err != nil {
-		return nil, err
+	if d.als != nil {
+		prepare(d.alsListener, after.Ingest.ALS.TLS)
+		prepare(d.metricsListener, after.Prometheus.TLS)
 	}
-	if apply[2], err = d.admin.PrepareTLS(after.Admin.TLS); err != nil {
+	if d.policing != nil {
+		prepare(d.policing.listener, after.Ingest.ExtAuthz.TLS)
+	}
+	prepare(d.admin, after.Admin.TLS)
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return func() {

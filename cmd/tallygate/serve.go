@@ -19,12 +19,13 @@ func newServeCommand() *cobra.Command {
 	var src config.Sources
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Receive access logs and serve metrics",
-		Long: `Serve receives access logs and serves metrics until SIGTERM or SIGINT; then it
-drains, so that nothing that was counted is lost. A second signal exits at once.
+		Short: "Answer checks, receive access logs and serve metrics",
+		Long: `Serve answers checks, receives access logs and serves metrics until SIGTERM or
+SIGINT; then it drains, so that nothing that was counted is lost. A second signal exits at once.
 SIGHUP reloads the configuration.
 
-Without --config everything listens on loopback.`,
+Without --config everything listens on loopback, and the policy allows every
+request. With --config checks are answered only if there is a policy section.`,
 		Example: `  tallygate serve
   tallygate serve --config tallygate.yaml
   tallygate serve --config base.yaml --config site.yaml --set log.level=debug
@@ -41,6 +42,8 @@ Without --config everything listens on loopback.`,
 // serve runs the process until a signal or a failure.
 //
 //	                       ┌────────────── tallygate ───────────────┐
+//	Envoy ──Check─▶ policing: listener ▶ server ▶ decider ◀ rules ◀── .rego, bundles
+//	          :9191                                                 policy plane
 //	Envoy ──ALS───▶ alsListener ▶ als ▶ labels ▶ table ┬▶ metrics ──▶ metricsListener ◀─ Prometheus
 //	          :9001        │                           └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
 //	people ──HTTP─▶ admin ◀┴─ readiness, own metrics, configuration, connections
@@ -75,7 +78,7 @@ func serve(ctx context.Context, src config.Sources, stdout, stderr io.Writer) er
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
-	if len(src.URIs) == 0 {
+	if len(src.URIs) == 0 && d.policing != nil && d.als != nil {
 		d.greet(stdout)
 	}
 	done := make(chan struct{})
@@ -113,11 +116,12 @@ func exitOnSignal(done <-chan struct{}, stop <-chan os.Signal, drain func(), log
 // greet says where to point what, to who runs it for the first time.
 func (d *daemon) greet(w io.Writer) {
 	fmt.Fprintf(w, `Tallygate %s is up.
-  Envoy       stream access logs (envoy.access_loggers.http_grpc) to %s; complete configurations: examples/
+  Envoy       ask before each request (envoy.filters.http.ext_authz) at %s; the policy allows everything
+              stream access logs (envoy.access_loggers.http_grpc) to %s; complete configurations: examples/
   Prometheus  scrape http://%s/metrics
   Grafana     Istio's mesh, service and workload dashboards work on that Prometheus as they are
   Who reports tallygate doctor
-`, telemetry.ReadBuild().Version, d.alsListener.Addr(), d.metricsListener.Addr())
+`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), d.metricsListener.Addr())
 }
 
 func addSources(cmd *cobra.Command, src *config.Sources) {

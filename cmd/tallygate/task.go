@@ -32,8 +32,12 @@ func start(name string, run func(context.Context) error, failed chan<- error) *t
 	return t
 }
 
-// stop ends the run and waits for what it flushes. It may be called again.
+// stop ends the run and waits for what it flushes. It may be called again, and
+// for a task that never was.
 func (t *task) stop() error {
+	if t == nil {
+		return nil
+	}
 	t.cancel()
 	<-t.done
 	return t.err

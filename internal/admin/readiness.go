@@ -10,8 +10,9 @@ import (
 
 // Readiness is a set of named checks. The process is ready when all pass.
 type Readiness struct {
-	mu     sync.Mutex
-	checks map[string]error
+	mu      sync.Mutex
+	checks  map[string]error
+	details map[string]string
 }
 
 // Set says how the named check stands; nil passes.
@@ -24,6 +25,17 @@ func (r *Readiness) Set(name string, err error) {
 	r.checks[name] = err
 }
 
+// Pass is Set with nil, and says what it is that is well.
+func (r *Readiness) Pass(name, detail string) {
+	r.Set(name, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.details == nil {
+		r.details = map[string]string{}
+	}
+	r.details[name] = detail
+}
+
 // report returns one line per check, and whether all pass.
 func (r *Readiness) report() (lines []string, ready bool) {
 	r.mu.Lock()
@@ -31,6 +43,9 @@ func (r *Readiness) report() (lines []string, ready bool) {
 	ready = true
 	for name, err := range r.checks {
 		line := "[+] " + name + " ok"
+		if d := r.details[name]; d != "" {
+			line += ": " + d
+		}
 		if err != nil {
 			ready = false
 			line = fmt.Sprintf("[-] %s: %v", name, err)

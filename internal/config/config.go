@@ -3,16 +3,22 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/collector/config/configoptional"
 
 	promexp "github.com/tallygate/tallygate/exporters/prometheus"
 	"github.com/tallygate/tallygate/exporters/push"
 	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/ingest/als"
+	"github.com/tallygate/tallygate/ingest/extauthz"
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/mesh"
+	"github.com/tallygate/tallygate/policy"
+	"github.com/tallygate/tallygate/policy/opa"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -20,10 +26,14 @@ import (
 type Config struct {
 	// Log is what Tallygate writes to standard error.
 	Log telemetry.LogConfig `mapstructure:"log"`
+	// Planes are the halves that run: policy answers checks, telemetry takes access logs.
+	Planes []string `mapstructure:"planes"`
 	// Labels are further metric labels, each from an access-log custom tag; a label's tag is its own name unless said otherwise.
 	Labels []mesh.CustomLabel `mapstructure:"labels"`
 	// Ingest is what proxies connect to.
 	Ingest Ingest `mapstructure:"ingest"`
+	// Policy judges requests. Without the section no check is answered: its listeners are not opened.
+	Policy configoptional.Optional[Policy] `mapstructure:"policy"`
 	// RED is the table of rate, errors and duration: which families, labels and buckets there are and how many series.
 	RED red.Config `mapstructure:"red"`
 	// Prometheus is the endpoint /metrics of the mesh's metrics and their books.
@@ -42,7 +52,44 @@ type Config struct {
 type Ingest struct {
 	// ALS takes Envoy's access logs over gRPC.
 	ALS ALS `mapstructure:"als"`
+	// ExtAuthz answers Envoy's ext_authz over gRPC. It is open if there is a policy section.
+	ExtAuthz ExtAuthz `mapstructure:"extauthz"`
 }
+
+// ExtAuthz is the ingest.extauthz section: the listener and how checks are
+// answered.
+type ExtAuthz struct {
+	ingest.GRPCConfig `mapstructure:",squash"`
+	extauthz.Config   `mapstructure:",squash"`
+}
+
+// Validate returns every problem of both parts.
+func (c *ExtAuthz) Validate() error {
+	return errors.Join(c.GRPCConfig.Validate(), c.Config.Validate())
+}
+
+// Policy is the policy section: the rules and what is done with what they say.
+type Policy struct {
+	OPA     opa.Config    `mapstructure:",squash"`
+	Decider policy.Config `mapstructure:",squash"`
+}
+
+// Validate returns every problem of both parts.
+func (c *Policy) Validate() error { return errors.Join(c.OPA.Validate(), c.Decider.Validate()) }
+
+// Planes.
+const (
+	PlanePolicy    = "policy"
+	PlaneTelemetry = "telemetry"
+)
+
+// RunsPolicy reports whether checks are answered.
+func (c *Config) RunsPolicy() bool {
+	return c.Policy.HasValue() && slices.Contains(c.Planes, PlanePolicy)
+}
+
+// RunsTelemetry reports whether access logs are taken.
+func (c *Config) RunsTelemetry() bool { return slices.Contains(c.Planes, PlaneTelemetry) }
 
 // ALS is the ingest.als section: the listener and what is done with the logs.
 type ALS struct {
@@ -76,12 +123,20 @@ type Drain struct {
 // loopback.
 func DefaultConfig() Config {
 	return Config{
-		Log: telemetry.DefaultLogConfig(),
-		Ingest: Ingest{ALS: ALS{
-			GRPCConfig: ingest.DefaultGRPCConfig("127.0.0.1:9001"),
-			Config:     als.DefaultConfig(),
-		}},
-		RED: red.DefaultConfig(),
+		Log:    telemetry.DefaultLogConfig(),
+		Planes: []string{PlanePolicy, PlaneTelemetry},
+		Ingest: Ingest{
+			ALS: ALS{
+				GRPCConfig: ingest.DefaultGRPCConfig("127.0.0.1:9001"),
+				Config:     als.DefaultConfig(),
+			},
+			ExtAuthz: ExtAuthz{
+				GRPCConfig: defaultExtAuthzListener(),
+				Config:     extauthz.DefaultConfig(),
+			},
+		},
+		Policy: configoptional.Default(Policy{OPA: opa.DefaultConfig(), Decider: policy.DefaultConfig()}),
+		RED:    red.DefaultConfig(),
 		Prometheus: Prometheus{
 			HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:9464"),
 			Config:     promexp.DefaultConfig(),
@@ -92,12 +147,26 @@ func DefaultConfig() Config {
 	}
 }
 
+// defaultExtAuthzListener lets more checks of one connection be under way than
+// there would be streams of logs: they are short, and a proxy that has to wait
+// for a stream is one that waits for its answer.
+func defaultExtAuthzListener() ingest.GRPCConfig {
+	c := ingest.DefaultGRPCConfig("127.0.0.1:9191")
+	c.MaxConcurrentStreams = 1000
+	return c
+}
+
 // Validate returns every problem as [Problems].
 func (c *Config) Validate() error {
 	var ps Problems
 	ps.addError("log", c.Log.Validate())
 	ps.addError("labels", red.ValidateCustomLabels(c.Labels))
 	ps.addError("ingest.als", c.Ingest.ALS.Validate())
+	ps.addError("ingest.extauthz", c.Ingest.ExtAuthz.Validate())
+	if c.Policy.HasValue() {
+		ps.addError("policy", c.Policy.Get().Validate())
+	}
+	c.validatePlanes(&ps)
 	ps.addError("red", c.RED.Validate())
 	ps.addError("red", c.RED.ValidateLabels(c.Labels))
 	ps.addError("prometheus", c.Prometheus.Validate())
@@ -118,14 +187,33 @@ func (c *Config) Validate() error {
 	return ps.err()
 }
 
+func (c *Config) validatePlanes(ps *Problems) {
+	for i, p := range c.Planes {
+		if p != PlanePolicy && p != PlaneTelemetry {
+			ps.add(fmt.Sprintf("planes[%d]", i), "%q is not one of policy, telemetry", p)
+		}
+	}
+	if !c.RunsPolicy() && !c.RunsTelemetry() {
+		ps.add("planes", "nothing is left to run: telemetry is not listed, and policy is not listed or has no section")
+	}
+}
+
 // validateAddresses finds listeners that would take each other's place.
 func (c *Config) validateAddresses(ps *Problems) {
 	taken := map[string]string{}
-	for _, l := range []struct{ key, address string }{
-		{"ingest.als.endpoint", c.Ingest.ALS.Endpoint},
-		{"prometheus.endpoint", c.Prometheus.Endpoint},
-		{"admin.endpoint", c.Admin.Endpoint},
-	} {
+	type listener struct{ key, address string }
+	listeners := []listener{{"admin.endpoint", c.Admin.Endpoint}}
+	if c.RunsTelemetry() {
+		listeners = []listener{
+			{"ingest.als.endpoint", c.Ingest.ALS.Endpoint},
+			{"prometheus.endpoint", c.Prometheus.Endpoint},
+			{"admin.endpoint", c.Admin.Endpoint},
+		}
+	}
+	if c.RunsPolicy() {
+		listeners = append(listeners, listener{"ingest.extauthz.endpoint", c.Ingest.ExtAuthz.Endpoint})
+	}
+	for _, l := range listeners {
 		if strings.HasSuffix(l.address, ":0") || l.address == "" {
 			continue
 		}

@@ -18,6 +18,9 @@ var hot = map[string]bool{
 	"labels":                        true,
 	"log.level":                     true,
 	"ingest.als.tls":                true,
+	"ingest.extauthz.tls":           true,
+	"policy":                        true,
+	"policy.shadow.queue_size":      false,
 	"red":                           true,
 	"red.buckets":                   false,
 	"red.byte_buckets":              false,
@@ -31,8 +34,8 @@ var hot = map[string]bool{
 	"drain":                         true,
 }
 
-// Diff returns the keys that differ, in order. A TLS section that comes or goes
-// needs a restart, one that changes does not.
+// Diff returns the keys that differ, in order. A TLS or policy section that
+// comes or goes needs a restart, one that changes does not.
 func Diff(before, after *Config) []Change {
 	a, b := flatten(before), flatten(after)
 	var changes []Change
@@ -48,7 +51,7 @@ func Diff(before, after *Config) []Change {
 		}
 	}
 	for i, c := range changes {
-		if strings.HasSuffix(c.Path, ".tls") {
+		if strings.HasSuffix(c.Path, ".tls") || c.Path == "policy" {
 			changes[i].Restart = true
 		}
 	}

@@ -101,6 +101,12 @@ func load(t *testing.T, src Sources) *Config {
 
 func TestDefaultFileIsTheDefaults(t *testing.T) {
 	got := load(t, Sources{})
+	// A configuration has to name its policy; only the run without one has the
+	// permissive example.
+	if p := got.Policy.Get(); p == nil || len(p.OPA.Paths) != 1 || p.OPA.Paths[0] != "builtin:permissive" {
+		t.Errorf("the policy of the embedded default is %+v", p)
+	}
+	got.Policy = DefaultConfig().Policy
 	if changes := Diff(new(DefaultConfig()), got); len(changes) > 0 {
 		t.Errorf("the embedded default differs from DefaultConfig in %v", changes)
 	}

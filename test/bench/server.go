@@ -76,7 +76,7 @@ func startTallygate(ctx context.Context, binary string, sets ...string) (*server
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--set", "red.zero_for=0s", "--set", "log.level=warn", "--set", "drain.final_scrape=0s",
+	args := []string{"serve", "--set", "red.zero_for=0s", "--set", "log.level=warn", "--set", "drain.final_scrape=0s", "--set", "planes=[telemetry]",
 		"--set", "ingest.als.endpoint=" + ports[0], "--set", "prometheus.endpoint=" + ports[1], "--set", "admin.endpoint=" + ports[2]}
 	for _, set := range sets {
 		args = append(args, "--set", set)
