@@ -35,7 +35,7 @@ func CompileSources(ctx context.Context, cfg *Config, src *Sources) (*Generation
 	if err != nil {
 		return nil, err
 	}
-	data, err := dataObject(src.Data)
+	data, err := src.data()
 	if err != nil {
 		return nil, err
 	}
@@ -138,19 +138,24 @@ func location(l *ast.Location) string {
 	return fmt.Sprintf("%s:%d", l.File, l.Row)
 }
 
-func dataObject(data map[string]any) (ast.Object, error) {
-	if data == nil {
-		return ast.NewObject(), nil
+// data returns the base document.
+func (s *Sources) data() (ast.Object, error) {
+	data := ast.NewObject()
+	if len(s.Data) > 0 {
+		v, err := ast.InterfaceToValue(s.Data)
+		if err != nil {
+			return nil, fmt.Errorf("reading data: %w", err)
+		}
+		data = v.(ast.Object) // as s.Data is a map
 	}
-	v, err := ast.InterfaceToValue(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading data: %w", err)
+	if s.staged == nil {
+		return data, nil
 	}
-	obj, ok := v.(ast.Object)
+	merged, ok := s.staged.Merge(data)
 	if !ok {
-		return nil, errors.New("reading data: it is not an object")
+		return nil, errors.New("a bundle and paths both have data at the same place: remove it from one of them")
 	}
-	return obj, nil
+	return merged, nil
 }
 
 func exists(data ast.Object, path []string) bool {

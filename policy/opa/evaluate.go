@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/metrics"
+	opametrics "github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -79,7 +79,7 @@ func (g *Generation) query(ctx context.Context, e *entry, input *ast.Term, now t
 		WithInput(input).
 		WithTime(now).
 		WithCancel(cancel).
-		WithMetrics(metrics.NoOp()).
+		WithMetrics(opametrics.NoOp()).
 		WithInterQueryBuiltinCache(g.interQuery).
 		WithInterQueryBuiltinValueCache(g.values)
 	if g.transport != nil {

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/util"
 )
@@ -27,6 +29,28 @@ type Sources struct {
 	Revision string
 	// Files are the files read, sorted.
 	Files []string
+
+	digest string
+	staged ast.Object // data of bundles, beside Data
+}
+
+// with adds what other has, which may be nil.
+func (s *Sources) with(other *Sources) (*Sources, error) {
+	if other == nil {
+		return s, nil
+	}
+	sum := *s
+	sum.Modules = maps.Clone(s.Modules)
+	for name, text := range other.Modules {
+		if _, ok := sum.Modules[name]; ok {
+			return nil, fmt.Errorf("%s: is in a bundle as well as in paths", name)
+		}
+		sum.Modules[name] = text
+	}
+	sum.Data = other.Data
+	sum.Files = other.Files
+	sum.Revision = s.Revision + "+" + other.Revision
+	return &sum, nil
 }
 
 // Read reads the files, directories and bundles at paths.
@@ -46,9 +70,10 @@ func Read(paths []string) (*Sources, error) {
 		return nil, err
 	}
 	slices.Sort(r.src.Files)
+	r.src.digest = hex.EncodeToString(r.digest.Sum(nil))
 	r.src.Revision = strings.Join(r.revisions, "+")
 	if r.src.Revision == "" {
-		r.src.Revision = hex.EncodeToString(r.digest.Sum(nil)[:6])
+		r.src.Revision = r.src.digest[:12]
 	}
 	return r.src, nil
 }

@@ -1,0 +1,205 @@
+package opa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Loader keeps the newest good generation of Config's sources in use.
+type Loader struct {
+	cfg     Config
+	publish func(*Generation)
+	log     *slog.Logger
+	m       *metrics
+	bundles *bundles // nil without OPAConfig
+
+	load  sync.Mutex // one load at a time
+	files *Sources   // as read last; nil if that failed
+	state uint64     // stamp of the files at that time
+	sum   string     // digest of them
+
+	mu     sync.Mutex
+	active Active
+}
+
+// Active says what is in use.
+type Active struct {
+	Generation *Generation // nil before the first
+	// Err is why the latest change was refused, nil if it is in use.
+	Err error
+	// At is when Err or Generation came to be.
+	At time.Time
+	// Waiting is true while a configured bundle has not arrived.
+	Waiting bool
+}
+
+// NewLoader returns a Loader that hands each new generation to publish, from
+// one goroutine at a time. cfg must be valid.
+func NewLoader(cfg Config, publish func(*Generation), reg prometheus.Registerer, log *slog.Logger) (*Loader, error) {
+	l := &Loader{cfg: cfg, publish: publish, log: log, m: newMetrics(reg)}
+	if cfg.OPAConfig != "" {
+		b, err := newBundles(cfg, log)
+		if err != nil {
+			return nil, fmt.Errorf("opa_config: %w", err)
+		}
+		l.bundles = b
+	}
+	l.active.Waiting = l.bundles.waiting()
+	return l, nil
+}
+
+// Active returns what is in use.
+func (l *Loader) Active() Active {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.active
+}
+
+// Load reads the files now and puts them into use; the error says why it could
+// not. With bundles, that waits for them: it is no error.
+func (l *Loader) Load(ctx context.Context) error {
+	l.load.Lock()
+	defer l.load.Unlock()
+	l.state = stamp(l.cfg.Paths)
+	return l.reload(ctx, fromFiles)
+}
+
+// Run watches the sources until ctx ends. It loads them first, unless Load did.
+func (l *Loader) Run(ctx context.Context) error {
+	if l.bundles != nil {
+		stop, err := l.bundles.start(ctx)
+		if err != nil {
+			return fmt.Errorf("starting OPA's plugins: %w", err)
+		}
+		defer stop()
+	}
+	if a := l.Active(); a.Generation == nil && a.Err == nil && !a.Waiting {
+		_ = l.Load(ctx) // is in Active, counted and logged
+	}
+	var poll <-chan time.Time
+	if len(l.cfg.Paths) > 0 {
+		t := time.NewTicker(l.cfg.PollInterval)
+		defer t.Stop()
+		poll = t.C
+	}
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-poll:
+			l.poll(ctx, n%rereadEvery == 0)
+		case <-l.bundles.changed():
+			l.load.Lock()
+			_ = l.reload(ctx, fromBundles)
+			l.load.Unlock()
+		}
+	}
+}
+
+// rereadEvery is after how many polls the files are read although nothing about
+// them seems to have changed: not all file systems keep the time exactly.
+const rereadEvery = 30
+
+func (l *Loader) poll(ctx context.Context, reread bool) {
+	l.load.Lock()
+	defer l.load.Unlock()
+	now := stamp(l.cfg.Paths)
+	if now == l.state && !reread {
+		return
+	}
+	l.state = now
+	src, err := Read(l.cfg.Paths)
+	if err == nil && src.digest == l.sum {
+		return
+	}
+	if err != nil && l.files == nil && l.failedAlike(err) {
+		return
+	}
+	_ = l.reload(ctx, fromFiles)
+}
+
+// failedAlike reports whether err was reported already.
+func (l *Loader) failedAlike(err error) bool {
+	last := l.Active().Err
+	return last != nil && last.Error() == err.Error()
+}
+
+// reload compiles what there is and puts it into use. l.load is held.
+func (l *Loader) reload(ctx context.Context, from string) error {
+	begin := time.Now()
+	g, err := l.compile(ctx, from)
+	switch {
+	case errors.Is(err, errWaiting):
+		return nil
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		l.refuse(from, err)
+		return err
+	}
+	l.m.compiling.Observe(time.Since(begin).Seconds())
+	l.m.activations.Inc()
+	l.m.success.Set(1)
+	l.m.loaded.Set(float64(g.Loaded.UnixNano()) / 1e9)
+	l.mu.Lock()
+	l.active = Active{Generation: g, At: g.Loaded}
+	l.mu.Unlock()
+	l.publish(g)
+	l.log.Info("policies in use", "generation", g.ID, "revision", g.Revision, "modules", len(g.compiler.Modules))
+	for _, name := range g.Entrypoints() {
+		if s := g.entries[name].shape; len(s.Reasons) > 0 {
+			l.log.Info("decisions are not cached, or only with a stated TTL", "entrypoint", g.entries[name].rule,
+				"cacheable", s.Cacheable, "needs_ttl", s.NeedsTTL, "because", s.Reasons[0].String())
+		}
+	}
+	return nil
+}
+
+// errWaiting means that a bundle has not arrived yet.
+var errWaiting = errors.New("waiting for bundles")
+
+func (l *Loader) compile(ctx context.Context, from string) (*Generation, error) {
+	if from == fromFiles && len(l.cfg.Paths) > 0 {
+		l.files, l.sum = nil, ""
+		src, err := Read(l.cfg.Paths)
+		if err != nil {
+			return nil, err
+		}
+		l.files, l.sum = src, src.digest
+	}
+	if l.bundles == nil {
+		return CompileSources(ctx, &l.cfg, l.files)
+	}
+	staged := l.bundles.latest()
+	if staged == nil {
+		return nil, errWaiting
+	}
+	if staged.err != nil {
+		return nil, staged.err
+	}
+	src, err := staged.src.with(l.files)
+	if err != nil {
+		return nil, err
+	}
+	return CompileSources(ctx, &l.cfg, src)
+}
+
+func (l *Loader) refuse(from string, err error) {
+	l.m.refusals.WithLabelValues(from).Inc()
+	l.m.success.Set(0)
+	l.mu.Lock()
+	l.active.Err, l.active.At = err, time.Now()
+	inUse := l.active.Generation
+	l.mu.Unlock()
+	args := []any{"source", from, "error", err}
+	if inUse != nil {
+		args = append(args, "in_use", inUse.Revision)
+	}
+	l.log.Error("policies refused", args...)
+}
