@@ -32,7 +32,7 @@ func TestConnections(t *testing.T) {
 	bare.Identifier = &alsv3.StreamAccessLogsMessage_Identifier{Node: &corev3.Node{Id: "bare"}, LogName: "x"}
 	for _, e := range bare.GetHttpLogs().GetLogEntry() {
 		e.CommonProperties.CustomTags, e.CommonProperties.TlsProperties, e.CommonProperties.UpstreamCluster = nil, nil, "c"
-		e.Request.RequestHeaders = nil
+		e.Request.RequestHeaders, e.Request.RequestMethod = nil, corev3.RequestMethod_POST
 	}
 	client := dialAs(reviews)
 	streams := []alsv3.AccessLogService_StreamAccessLogsClient{

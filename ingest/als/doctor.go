@@ -54,7 +54,8 @@ func (r *record) missing() (m missing) {
 	if r.wireReceived == 0 && r.requestHead == 0 {
 		m |= missBytes
 	}
-	if !r.set.has(slotContentType) && !r.set.has(slotGRPCStats) {
+	const post = 3 // a request without a body has no content type
+	if r.method == post && !r.set.has(slotContentType) && !r.set.has(slotGRPCStats) {
 		m |= missContentType
 	}
 	return m
