@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,6 +25,7 @@ type policing struct {
 	server   *extauthz.Server
 	listener *ingest.GRPCServer
 
+	own     prometheus.Registerer
 	ready   *admin.Readiness
 	log     *telemetry.Log
 	sources chan ruleSources // what runRules is to load from now on
@@ -41,7 +43,7 @@ func sourcesOf(cfg *config.Config) ruleSources {
 }
 
 func newPolicing(cfg *config.Config, d *daemon, own prometheus.Registerer) (*policing, error) {
-	p := &policing{ready: d.ready, log: d.log, sources: make(chan ruleSources, 1), first: sourcesOf(cfg)}
+	p := &policing{own: own, ready: d.ready, log: d.log, sources: make(chan ruleSources, 1), first: sourcesOf(cfg)}
 	var err error
 	p.decider, err = policy.New(cfg.Policy.Get().Decider, policy.Options{Metrics: own, Log: d.log.Logger, Stdout: os.Stdout})
 	if err != nil {
@@ -66,21 +68,48 @@ func (p *policing) runRules(ctx context.Context) error {
 	src := p.first
 	for {
 		own, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p.follow(own, src)
-		}()
+		var wg sync.WaitGroup
+		wg.Go(func() { p.follow(own, src) })
+		if len(src.candidate.Paths) > 0 {
+			wg.Go(func() { p.followCandidate(own, src) })
+		} else {
+			p.decider.ActivateShadow(nil)
+		}
 		select {
 		case <-ctx.Done():
-			cancel()
-			<-done
-			return nil
 		case src = <-p.sources:
-			cancel()
-			<-done
+		}
+		cancel()
+		wg.Wait()
+		if ctx.Err() != nil {
+			return nil
 		}
 	}
+}
+
+func (p *policing) follow(ctx context.Context, src ruleSources) {
+	f := &following{
+		name: "enforced", cfg: src.enforced, own: p.own, log: p.log.Logger,
+		publish: func(g *opa.Generation) {
+			p.decider.Activate(rules{g})
+			p.ready.Pass("policy", "revision "+g.Revision)
+		},
+		failed: func(err error) {
+			if _, ok := p.decider.Revision(); !ok {
+				p.ready.Set("policy", err)
+			}
+		},
+	}
+	f.run(ctx)
+}
+
+func (p *policing) followCandidate(ctx context.Context, src ruleSources) {
+	f := &following{
+		name: "shadow", cfg: src.candidate, own: p.own, log: p.log.Logger,
+		publish: func(g *opa.Generation) { p.decider.ActivateShadow(rules{g}) },
+		failed:  func(error) {},
+	}
+	f.run(ctx)
 }
 
 // reload changes what differs between two configurations. Policies that do not
@@ -106,28 +135,4 @@ func (p *policing) reload(ctx context.Context, before, after *config.Config) err
 		p.sources <- src
 	}
 	return nil
-}
-
-func (p *policing) publish(g *opa.Generation) {
-	p.decider.Activate(rules{g})
-	p.ready.Pass("policy", "revision "+g.Revision)
-	p.log.Info("Policy active", "revision", g.Revision, "files", len(g.Files))
-	for _, name := range g.Entrypoints() {
-		if s, err := g.Shape(name); err == nil && !s.Cacheable {
-			for _, r := range s.Reasons {
-				p.log.Warn("Decisions of this entrypoint are not cached", "entrypoint", name, "what", r.What, "why", r.Why, "at", r.At)
-			}
-		}
-	}
-}
-
-// follow loads what src names and, as long as ctx lasts, what becomes of it.
-func (p *policing) follow(ctx context.Context, src ruleSources) {
-	g, err := compile(ctx, &src.enforced)
-	if err != nil {
-		p.log.Error("The policy does not compile; the last good one stays", "err", err)
-	} else {
-		p.publish(g)
-	}
-	<-ctx.Done()
 }

@@ -124,6 +124,45 @@ func TestPolicyReload(t *testing.T) {
 	p.until("a restart is asked for", func() bool { return strings.Contains(p.log.String(), "needs restart: policy") })
 }
 
+// TestPolicyIsWatched: a file that changes is taken up; a broken one is not.
+func TestPolicyIsWatched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.rego")
+	policyFile(t, path, "alice")
+	p := startProc(t, withPolicy(path), "policy.poll_interval=20ms")
+	c := p.checks(t)
+	p.until("alice may pass", func() bool { return allows(t, c, "alice") })
+	policyFile(t, path, "bob")
+	p.until("bob may pass", func() bool { return allows(t, c, "bob") && !allows(t, c, "alice") })
+	if err := os.WriteFile(path, []byte("package envoy.authz\nallow if {"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the broken one is refused", func() bool {
+		_, body := p.get(p.adminURL("/metrics"))
+		return sum(body, `tallygate_opa_refusals_total\{policy="enforced",source="files"`) > 0
+	})
+	if code, _ := p.get(p.adminURL("/readyz")); code != 200 || !allows(t, c, "bob") {
+		t.Errorf("readyz %d; want the last good policy to stay", code)
+	}
+}
+
+// TestServeShadow: the candidate judges too, and its differences are shown.
+func TestServeShadow(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one.rego"), filepath.Join(dir, "two.rego")
+	policyFile(t, one, "alice")
+	policyFile(t, two, "bob")
+	p := startProc(t, withPolicy(one), "policy.shadow.share=1", "policy.shadow.paths=["+two+"]")
+	c := p.checks(t)
+	p.until("the candidate has denied alice", func() bool {
+		allows(t, c, "alice")
+		_, body := p.get(p.adminURL("/metrics"))
+		return sum(body, `tallygate_policy_shadow_decisions_total\{enforced="allow",rule="[^"]*",shadow="deny"`) > 0
+	})
+	if len(p.policing.decider.LastDifferences()) == 0 {
+		t.Error("no difference is kept")
+	}
+}
+
 // TestNoPolicyYet: readiness says no, and the configured answer is given.
 func TestNoPolicyYet(t *testing.T) {
 	dir := t.TempDir()
@@ -133,10 +172,10 @@ func TestNoPolicyYet(t *testing.T) {
 		if got := allows(t, p.checks(t), "alice"); got != want {
 			t.Errorf("on_error %s: %t", onError, got)
 		}
-		code, body := p.get(p.adminURL("/readyz?verbose"))
-		if code != 503 || !strings.Contains(body, "[-] policy: ") {
-			t.Errorf("%d %s", code, body)
-		}
+		p.until("readiness says why", func() bool {
+			code, body := p.get(p.adminURL("/readyz?verbose"))
+			return code == 503 && strings.Contains(body, "[-] policy: ") && strings.Contains(body, "none.rego")
+		})
 	}
 	f("deny", false)
 	f("allow", true)
