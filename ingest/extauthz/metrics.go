@@ -70,7 +70,7 @@ func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 		frames: vec("frames_refused_total", "Messages that are no CheckRequest, by reason.", frameMalformed),
 		requests: vec("requests_refused_total",
 			"Requests denied because they could not be read, by what of them.",
-			string(badPath), string(badBody), string(badNested)),
+			string(badPath), string(badBody), string(badNested), string(badProxy), string(badHeader)),
 		results: vec("results_refused_total", "Parts of verdicts that could not be carried out, by reason. An allowance with such a part becomes a denial.",
 			refusedName, refusedValue, refusedQuery, refusedStatus, refusedMetadata, refusedUnsupported),
 	}

@@ -87,6 +87,7 @@ var serviceDesc = grpc.ServiceDesc{
 type check struct {
 	*settings
 	frame    ingest.Frame
+	http     []byte // the CheckRequest made of an HTTP request
 	lens     lens
 	query    mesh.Query
 	listener mesh.Listener
@@ -103,6 +104,9 @@ func (s *Server) release(c *check) {
 	c.lens.release()
 	c.query = mesh.Query{}
 	c.frame.Free()
+	if cap(c.http) > 64<<10 {
+		c.http = nil
+	}
 	s.checks.Put(c)
 }
 

@@ -1,0 +1,75 @@
+package extauthz
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// appendCheckRequest writes the CheckRequest that Envoy would send of a request,
+// so that there is one lens for both.
+func (f *Forward) appendCheckRequest(b []byte, now time.Time, r *http.Request, o *original, body []byte, partial bool) []byte {
+	request := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(now.Unix()))
+	request = appendVarint(request, 2, uint64(now.Nanosecond()))
+	request = appendMessage(nil, 1, request)
+	request = appendMessage(request, 2, appendHTTP(nil, r, o, body, partial))
+
+	attributes := appendMessage(nil, 1, f.appendSource(nil, r, o))
+	attributes = appendMessage(attributes, 4, request)
+	attributes = append(attributes, f.extensions...)
+	return appendMessage(b, 1, attributes)
+}
+
+func (f *Forward) appendSource(b []byte, r *http.Request, o *original) []byte {
+	if o.client.IsValid() || o.client.Addr().IsValid() {
+		socket := appendString(nil, 2, o.client.Addr().Unmap().String())
+		if o.client.Port() != 0 {
+			socket = appendVarint(socket, 3, uint64(o.client.Port()))
+		}
+		b = appendMessage(b, 1, appendMessage(nil, 1, socket))
+	}
+	principal := principalOf(r)
+	if principal == "" {
+		principal = f.cfg.Principal
+	}
+	return appendString(b, 4, valid(principal))
+}
+
+func appendHTTP(b []byte, r *http.Request, o *original, body []byte, partial bool) []byte {
+	header := func(name, value string) {
+		b = appendMessage(b, 3, appendPair(nil, valid(name), valid(value)))
+	}
+	b = appendString(b, 2, o.method)
+	for name, values := range r.Header {
+		if slices.Contains(o.read, name) || name == "Connection" {
+			continue
+		}
+		separator := ","
+		if name == "Cookie" {
+			separator = "; "
+		}
+		header(strings.ToLower(name), strings.Join(values, separator))
+	}
+	if r.ContentLength > 0 {
+		header("content-length", formatInt(r.ContentLength))
+	}
+	if partial {
+		header("x-envoy-auth-partial-body", "true")
+	}
+	header(":authority", o.host)
+	header(":method", o.method)
+	header(":path", o.path)
+	header(":scheme", o.scheme)
+	b = appendString(b, 4, valid(o.path))
+	b = appendString(b, 5, valid(o.host))
+	b = appendString(b, 6, valid(o.scheme))
+	b = appendVarint(b, 9, uint64(r.ContentLength))
+	b = appendString(b, 10, valid(r.Proto))
+	return appendMessage(b, 12, body)
+}
+
+// valid replaces what is not UTF-8 as Envoy does.
+func valid(s string) string { return strings.ToValidUTF8(s, "!") }
