@@ -47,3 +47,29 @@ func wantBalance(t *testing.T, tg *testbed.Tallygate) books {
 	})
 	return b
 }
+
+// watchBooks looks at the books all the while until stop is called: at no time
+// do they show more counted, skipped and dropped than received.
+func watchBooks(t *testing.T, tg *testbed.Tallygate) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		looks := 0
+		for ctx.Err() == nil {
+			b, err := readBooks(ctx, tg)
+			if err == nil && b.left() < 0 {
+				done <- fmt.Errorf("look %d: more is accounted for than was received: %+v", looks, b)
+				return
+			}
+			looks++
+		}
+		done <- nil
+	}()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}

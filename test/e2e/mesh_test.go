@@ -46,6 +46,7 @@ func TestMesh(t *testing.T) {
 // by edge, on both reporters.
 func testRequests(t *testing.T, w *world) {
 	const rounds, atOnce = 15, 8
+	defer watchBooks(t, w.tallygate)()
 	scenarios := testbed.Scenarios()
 	var g errgroup.Group
 	g.SetLimit(atOnce)
