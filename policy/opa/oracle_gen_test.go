@@ -1,0 +1,369 @@
+package opa
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// generator writes random policies. Package lib is below package p, and in each
+// a rule refers only to those before it, so that nothing is recursive.
+type generator struct {
+	*rand.Rand
+	n     int
+	lib   []string // rules of lib, as data.lib.x
+	rules []string // rules that may be referred to
+	funcs []string // functions of one argument
+}
+
+var keys = []string{"a", "b", "c"}
+
+func (g *generator) pick(s []string) string { return s[g.IntN(len(s))] }
+func (g *generator) one(in int) bool        { return g.IntN(in) == 0 }
+
+func (g *generator) fresh(prefix string) string {
+	g.n++
+	return fmt.Sprintf("%s%d", prefix, g.n)
+}
+
+// body collects the literals of a rule and the variables they bind.
+type body struct {
+	g    *generator
+	vars []string
+	lits []string
+	// negated bodies must not bind anything
+	negated bool
+}
+
+func (b *body) inner() *body { return &body{g: b.g, vars: append([]string(nil), b.vars...)} }
+
+func (b *body) add(format string, args ...any) { b.lits = append(b.lits, fmt.Sprintf(format, args...)) }
+
+func (b *body) String() string { return strings.Join(b.lits, "; ") }
+
+// constant is one whose type the checker cannot know.
+func (b *body) constant() string { return "data.c." + b.g.pick(constants) }
+
+var constants = []string{"n0", "n1", "a", "b", "yes", "no", "null", "none", "object", "array"}
+
+var literals = []string{`0`, `"a"`, `true`, `false`, `null`, `{}`, `{"a": 1}`, `["a"]`}
+
+func constantData() map[string]any {
+	return map[string]any{"c": map[string]any{
+		"n0": 0, "n1": 1, "a": "a", "b": "b", "yes": true, "no": false, "null": nil,
+		"none": map[string]any{}, "object": map[string]any{"a": 1, "b": map[string]any{"c": "a"}}, "array": []any{"a"},
+	}}
+}
+
+// selectors follows a reference by up to n keys, seldom by none.
+func (b *body) selectors(n int) string {
+	var s strings.Builder
+	for range max(b.g.IntN(n+1), b.g.IntN(n+1)) {
+		switch {
+		case len(b.vars) > 0 && b.g.one(9):
+			fmt.Fprintf(&s, "[%s]", b.g.pick(b.vars))
+		case b.g.one(14):
+			s.WriteString("[0]")
+		case !b.negated && b.g.one(18):
+			s.WriteString("[_]")
+		case b.g.one(18):
+			fmt.Fprintf(&s, "[input.%s]", b.g.pick(keys))
+		default:
+			s.WriteString("." + b.g.pick(keys))
+		}
+	}
+	return s.String()
+}
+
+// ref is a reference to anything that has parts.
+func (b *body) ref() string {
+	switch g := b.g; {
+	case len(b.vars) > 0 && g.one(2):
+		return g.pick(b.vars) + b.selectors(2)
+	case len(g.rules) > 0 && g.one(3):
+		return g.pick(g.rules) + b.selectors(2)
+	case len(g.lib) > 0 && g.one(14):
+		return "data.lib[" + b.term(0) + "]" + b.selectors(1)
+	case len(g.lib) > 0 && g.one(30):
+		return "data.lib"
+	case g.one(25):
+		return "input"
+	default:
+		return "input." + g.pick(keys) + b.selectors(2)
+	}
+}
+
+func (b *body) term(depth int) string {
+	g := b.g
+	if depth <= 0 {
+		if g.one(4) {
+			return b.constant()
+		}
+		return b.ref()
+	}
+	switch g.IntN(14) {
+	case 0:
+		return b.constant()
+	case 1:
+		if len(g.funcs) > 0 {
+			return fmt.Sprintf("%s(%s)", g.pick(g.funcs), b.term(depth-1))
+		}
+		return b.ref()
+	case 2:
+		if len(g.funcs) > 0 {
+			return fmt.Sprintf("%s(%s)", g.pick(g.funcs), b.ref())
+		}
+		return b.ref()
+	case 3:
+		key := g.pick([]string{`"a"`, `"b"`, `["a", "b"]`, `["c"]`, `[]`, b.ref()})
+		return fmt.Sprintf("object.get(%s, %s, %s)", b.ref(), key, b.constant())
+	case 4:
+		in := b.inner()
+		v := g.fresh("x")
+		in.add("some %s in %s", v, b.term(depth-1))
+		in.vars = append(in.vars, v)
+		in.literal(depth - 1)
+		return fmt.Sprintf(g.pick([]string{"[%s | %s]", "{%s | %s}", "{1: %s | %s}"}), in.term(0), in)
+	case 5:
+		return fmt.Sprintf(g.pick([]string{`[%s, %s]`, `{"a": %s, "b": %s}`, `{%s, %s}`}), b.term(depth-1), b.term(depth-1))
+	case 6:
+		return fmt.Sprintf("%s(%s)", g.pick([]string{"data.lib.any", "data.lib.same"}), b.term(depth-1))
+	default:
+		return b.ref()
+	}
+}
+
+func (b *body) literal(depth int) {
+	g := b.g
+	switch g.IntN(17) {
+	case 0, 1, 2:
+		v := g.fresh("v")
+		if g.one(4) {
+			b.add("%s := %s", v, b.term(depth))
+		} else {
+			b.add("%s := %s", v, b.ref())
+		}
+		b.add("use(%s)", v) // strict mode wants a use; this one reads nothing
+		b.vars = append(b.vars, v)
+	case 3:
+		v := g.fresh("u")
+		b.add("%s = %s", v, b.ref())
+		if g.one(2) {
+			b.vars = append(b.vars, v)
+		}
+		if g.one(4) {
+			b.add("%s = %s", v, b.ref())
+		}
+	case 4:
+		v := g.fresh("x")
+		b.add("some %s in %s", v, b.term(depth))
+		b.add("use(%s)", v)
+		b.vars = append(b.vars, v)
+	case 5:
+		k, v := g.fresh("k"), g.fresh("x")
+		b.add("some %s, %s in %s", k, v, b.ref())
+		b.vars = append(b.vars, k, v)
+		b.add("use([%s, %s])", k, v)
+	case 6:
+		in := b.inner()
+		v := g.fresh("e")
+		in.vars = append(in.vars, v)
+		in.add("use(%s)", v)
+		in.literal(depth - 1)
+		b.add("every %s in %s { %s }", v, b.term(depth-1), in)
+	case 7:
+		b.negated = true
+		b.add("not %s", b.ref())
+		b.negated = false
+	case 8:
+		b.negated = true
+		b.add("not %s == %s", b.ref(), b.term(0))
+		b.negated = false
+	case 9:
+		b.add("%s == %s with input.%s as %s", b.ref(), b.term(0), g.pick([]string{"a", "b", "a.b", "c.a.b"}), b.term(depth-1))
+	case 10:
+		b.add("%s with input as %s", b.ref(), b.term(depth-1))
+	case 11:
+		if len(g.lib) > 0 {
+			b.add("%s with %s as %s", b.ref(), g.pick(g.lib), b.term(0))
+		}
+	case 12:
+		if len(g.funcs) > 1 && g.one(3) {
+			f := g.pick(g.funcs)
+			b.add("%s(%s) == %s with %s as %s", f, b.ref(), b.constant(), f, g.pick(g.funcs))
+		}
+	case 13:
+		b.add("%s != %s", b.term(depth), b.term(0))
+	case 14:
+		b.add("%s == %s", b.term(depth), b.constant())
+	case 15:
+		in, v := b.inner(), g.fresh("x")
+		in.add("%s = %s", v, b.ref())
+		in.vars = append(in.vars, v)
+		in.literal(depth - 1)
+		b.add("count({%s | %s}) > 0", v, in)
+	default:
+		b.add("%s", b.ref())
+	}
+}
+
+func (g *generator) body(vars ...string) *body {
+	b := &body{g: g, vars: vars}
+	for _, v := range vars {
+		b.add("use(%s)", v)
+	}
+	for range 1 + g.IntN(3) {
+		b.literal(2)
+	}
+	if len(b.lits) == 0 {
+		b.add("true")
+	}
+	return b
+}
+
+// value is a head's value with the body that binds its variables.
+func (g *generator) value(vars ...string) (value string, b *body) {
+	b = g.body(vars...)
+	return b.term(1), b
+}
+
+func (g *generator) rule(w *strings.Builder, pkg string) {
+	switch name := g.fresh("r"); g.IntN(9) {
+	case 0, 1: // complete, maybe several, which may conflict
+		if g.one(3) {
+			fmt.Fprintf(w, "default %s := %s\n", name, g.pick(literals))
+		}
+		for range 1 + g.IntN(5)/4 {
+			v, b := g.value()
+			fmt.Fprintf(w, "%s := %s if { %s }", name, v, b)
+			for range g.IntN(3) {
+				v, b := g.value()
+				fmt.Fprintf(w, " else := %s if { %s }", v, b)
+			}
+			fmt.Fprintln(w)
+		}
+		g.defined(name, pkg)
+	case 2: // an alias
+		fmt.Fprintf(w, "%s := %s\n", name, (&body{g: g}).ref())
+		g.defined(name, pkg)
+	case 3:
+		for range 1 + g.IntN(2) {
+			v, b := g.value()
+			fmt.Fprintf(w, "%s contains %s if { %s }\n", name, v, b)
+		}
+		g.defined(name, pkg)
+	case 4:
+		v, b := g.value()
+		fmt.Fprintf(w, "%s[%s] := %s if { %s }\n", name, b.term(0), v, b)
+		g.defined(name, pkg)
+	case 5:
+		v, b := g.value()
+		fmt.Fprintf(w, "%s.a[%s] := %s if { %s }\n", name, b.term(0), v, b)
+		v, b = g.value()
+		fmt.Fprintf(w, "%s.b := %s if { %s }\n", name, v, b)
+		g.defined(name, pkg)
+	default:
+		g.function(w, name, pkg)
+	}
+}
+
+func (g *generator) function(w *strings.Builder, name, pkg string) {
+	if g.one(3) {
+		fmt.Fprintf(w, "default %s(_) := %s\n", name, g.pick(literals))
+	}
+	for range 1 + g.IntN(3)/2 {
+		arg := g.pick([]string{"x", "x", "x", "y", `{"a": x}`, `[x, _]`})
+		v, b := g.value(strings.Trim(arg[strings.IndexAny(arg, "xy"):][:1], " "))
+		fmt.Fprintf(w, "%s(%s) := %s if { %s }", name, arg, v, b)
+		if g.one(2) {
+			v, b := g.value(strings.Trim(arg[strings.IndexAny(arg, "xy"):][:1], " "))
+			fmt.Fprintf(w, " else := %s if { %s }", v, b)
+		}
+		fmt.Fprintln(w)
+	}
+	g.funcs = append(g.funcs, "data."+pkg+"."+name)
+}
+
+func (g *generator) defined(name, pkg string) {
+	g.rules = append(g.rules, "data."+pkg+"."+name)
+	if pkg == "lib" {
+		g.lib = append(g.lib, "data."+pkg+"."+name)
+	}
+}
+
+// policy returns the modules of a random policy whose entrypoint is p.allow.
+func (g *generator) policy() map[string]string {
+	var lib, p strings.Builder
+	lib.WriteString("package lib\nuse(_) := true\nany(x) := json.unmarshal(json.marshal(x))\nsame(x) := x\n")
+	for range g.IntN(4) {
+		all := g.lib
+		g.lib = nil // no reference to the whole package from within
+		g.rule(&lib, "lib")
+		g.lib = append(all, g.lib...)
+	}
+	p.WriteString("package p\nuse(_) := true\n")
+	for range 1 + g.IntN(5) {
+		g.rule(&p, "p")
+	}
+	if g.one(3) {
+		v, b := g.value()
+		fmt.Fprintf(&p, "allow := %s if { %s }", v, b)
+		v, b = g.value()
+		fmt.Fprintf(&p, " else := %s if { %s }\n", v, b)
+	} else {
+		// Parts that are undefined leave the others to be compared.
+		p.WriteString("allow := [\n")
+		for range 1 + g.IntN(5) {
+			b := &body{g: g}
+			for range g.IntN(3) {
+				b.literal(2)
+			}
+			b.add("result := %s", b.term(1))
+			fmt.Fprintf(&p, "\t[result | %s],\n", b)
+		}
+		p.WriteString("]\n")
+	}
+	return map[string]string{"lib.rego": lib.String(), "p.rego": p.String()}
+}
+
+// input returns a random input.
+func (g *generator) input() map[string]any {
+	m := map[string]any{}
+	for _, k := range keys {
+		if !g.one(6) {
+			m[k] = g.any(3)
+		}
+	}
+	return m
+}
+
+func (g *generator) any(depth int) any {
+	n := g.IntN(10)
+	if depth == 0 {
+		n = g.IntN(5)
+	}
+	switch n {
+	case 0:
+		return jsonNumber(g.pick([]string{"0", "1"}))
+	case 1:
+		return g.one(3)
+	case 2, 3:
+		return g.pick(keys)
+	case 4:
+		return nil
+	case 5:
+		s := []any{}
+		for range g.IntN(3) {
+			s = append(s, g.any(depth-1))
+		}
+		return s
+	default:
+		m := map[string]any{}
+		for _, k := range keys {
+			if !g.one(3) {
+				m[k] = g.any(depth - 1)
+			}
+		}
+		return m
+	}
+}
