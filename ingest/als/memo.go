@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -118,6 +119,9 @@ func (x *lookups) appendKey(key []byte, r *record, reporter mesh.Reporter, autho
 }
 
 func appendPiece(key []byte, mark byte, s string) []byte {
-	key = append(key, mark, byte(len(s)), byte(len(s)>>8), byte(len(s)>>16))
-	return append(key, s...)
+	n := len(key)
+	key = slices.Grow(key, 4+len(s))[:n+4+len(s)]
+	binary.LittleEndian.PutUint32(key[n:], uint32(mark)|uint32(len(s))<<8)
+	copy(key[n+4:], s)
+	return key
 }

@@ -137,24 +137,24 @@ func lend(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // plainEntry reads a map entry as every encoder writes it: a key and a value of
-// less than 128 bytes, nothing else. The key is b[2:key], the value b[key+2:].
-func plainEntry(b []byte) (key int, ok bool) {
-	if len(b) < 4 {
-		return 0, false
+// less than 128 bytes, nothing else. x holds its length, the key's tag and the
+// key's length in the low three bytes, the content begins at j of b. The key is
+// b[j+2:key], the value b[key+2:end].
+//
+// As with short, b is a message up to its capacity, and the caller checks that
+// the entry ends within its length.
+func plainEntry(b []byte, x uint64, j int) (key, end int, ok bool) {
+	key = j + 2 + int(x>>16&0x7f)
+	end = j + int(x&0x7f)
+	if x&0x80ff80 != (1<<3|wireBytes)<<8 || key+2 > end || end > len(b) {
+		return 0, 0, false
 	}
-	key = int(b[1]) + 2
-	if key+2 > len(b) {
-		return 0, false
-	}
-	return key, b[0] == 1<<3|wireBytes && b[key] == 2<<3|wireBytes && b[1]|b[key+1] < 0x80 && key+2+int(b[key+1]) == len(b)
+	return key, end, b[key] == 2<<3|wireBytes && int(b[key+1]) == end-key-2
 }
 
 // mapEntry reads an entry of a map with string keys and length-delimited values.
 // Both alias b and are empty if missing.
 func mapEntry(b []byte) (key, value []byte, ok bool) {
-	if k, ok := plainEntry(b); ok {
-		return b[2:k], b[k+2:], true
-	}
 	for i := 0; i < len(b); {
 		tag, v, end := next(b, i)
 		if end < 0 {

@@ -1,10 +1,14 @@
 package als
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"github.com/tallygate/tallygate/mesh"
 )
+
+// tagCustomTags is the tag of custom_tags as it lies on the wire, in two bytes.
+const tagCustomTags = 22<<3&0x7f | wireBytes | 0x80 | 22<<3>>7<<8
 
 // commonWanted are the length-delimited fields of AccessLogCommon that are read,
 // and the number 0, which is none.
@@ -14,6 +18,16 @@ const commonWanted uint64 = 1<<0 | 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 
 func (r *record) common(b []byte) bool {
 	full := b[:cap(b)]
 	for i := 0; i < len(b); {
+		if i+8 <= len(full) {
+			x := binary.LittleEndian.Uint64(full[i:])
+			if x&0xffff == tagCustomTags && len(r.tags) == 0 {
+				if key, end, ok := plainEntry(full, x>>16, i+3); ok && end <= len(b) {
+					r.put(tagSlot(full[i+5:key]), full[key+2:end])
+					i = end
+					continue
+				}
+			}
+		}
 		tag, n, j, ok := short(full, i)
 		if ok && tag&7 == wireBytes {
 			i = j + int(n)
@@ -70,10 +84,6 @@ func (r *record) commonField(field uint32, b []byte) bool {
 	case 21:
 		return r.filterState(b)
 	case 22:
-		if k, ok := plainEntry(b); ok && len(r.tags) == 0 {
-			r.put(tagSlot(b[2:k]), b[k+2:])
-			return true
-		}
 		key, value, ok := mapEntry(b)
 		r.tag(key, value)
 		return ok

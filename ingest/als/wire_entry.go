@@ -1,5 +1,7 @@
 package als
 
+import "encoding/binary"
+
 // decode reads one serialised HTTPAccessLogEntry or TCPAccessLogEntry. It
 // reports false if the entry is malformed.
 func (r *record) decode(b []byte, tcp bool) bool {
@@ -69,22 +71,15 @@ func (r *record) connection(b []byte) bool {
 func (r *record) request(b []byte) bool {
 	full := b[:cap(b)]
 	for i := 0; i < len(b); {
-		if tag, n, j, ok := short(full, i); ok && tag == 13<<3|wireBytes {
-			i = j + int(n)
-			if i > len(b) {
-				return false
+		if i+8 <= len(full) {
+			x := binary.LittleEndian.Uint64(full[i:])
+			if x&0xff == 13<<3|wireBytes { // request_headers
+				if key, end, ok := plainEntry(full, x>>8, i+2); ok && end <= len(b) {
+					r.put(headerNames.findShort(full[i+4:key]), full[key+2:end])
+					i = end
+					continue
+				}
 			}
-			h := b[j:i]
-			if k, ok := plainEntry(h); ok {
-				r.put(headerNames.findShort(h[2:k]), h[k+2:])
-				continue
-			}
-			key, value, ok := mapEntry(h)
-			if !ok {
-				return false
-			}
-			r.put(headerNames.findShort(key), value)
-			continue
 		}
 		tag, v, end := next(b, i)
 		if end < 0 {
