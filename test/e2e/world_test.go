@@ -139,14 +139,16 @@ func (w *world) wantRequests(t *testing.T) {
 // started does not know them yet.
 func (w *world) wantTotals(t *testing.T) {
 	t.Helper()
-	w.wantSame(t, func(t testbed.Tally) testbed.Tally {
-		out := testbed.Tally{}
-		for k, n := range t {
-			k.Source, k.Destination = "", ""
-			out[k] += n
-		}
-		return out
-	})
+	w.wantSame(t, withoutWorkloads)
+}
+
+func withoutWorkloads(t testbed.Tally) testbed.Tally {
+	out := testbed.Tally{}
+	for k, n := range t {
+		k.Source, k.Destination = "", ""
+		out[k] += n
+	}
+	return out
 }
 
 func (w *world) wantSame(t *testing.T, view func(testbed.Tally) testbed.Tally) {

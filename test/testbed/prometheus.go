@@ -26,6 +26,7 @@ type PrometheusConfig struct {
 	Interval time.Duration // 1s if 0
 	Rules    string        // YAML of recording and alerting rules
 	Features string        // --enable-feature
+	Receive  bool          // take remote write at /api/v1/write
 }
 
 // StartPrometheus starts a real Prometheus and waits until it is ready.
@@ -72,6 +73,9 @@ func (b *Bed) StartPrometheus(ctx context.Context, cfg PrometheusConfig) (*Prome
 		"--web.listen-address=" + addr, "--log.level=warn"}
 	if cfg.Features != "" {
 		args = append(args, "--enable-feature="+cfg.Features)
+	}
+	if cfg.Receive {
+		args = append(args, "--web.enable-remote-write-receiver")
 	}
 	if p.Process, err = b.run(ctx, "prometheus", "prometheus", "prometheus", args...); err != nil {
 		return nil, err
