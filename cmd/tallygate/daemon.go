@@ -147,6 +147,9 @@ func (d *daemon) listeners() (names []string, ls []listener) {
 	add := func(name string, l listener) { names, ls = append(names, name), append(ls, l) }
 	if d.policing != nil {
 		add("ext_authz", d.policing.listener)
+		if d.policing.forward != nil {
+			add("forward_auth", d.policing.forward)
+		}
 	}
 	if d.als != nil {
 		add("als", d.alsListener)
@@ -187,7 +190,7 @@ func (d *daemon) close() {
 // running are the stages in the order in which they are stopped; nil are those
 // of a plane that does not run.
 type running struct {
-	checks, rules, decider                  *task
+	checks, forward, rules, decider         *task
 	alsListener, als, table, metrics, admin *task
 }
 
@@ -204,6 +207,9 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 		r.decider = start("policy", p.decider.Run, failed)
 		r.rules = start("policy rules", p.runRules, failed)
 		r.checks = start("ingest.extauthz", p.listener.Run, failed)
+		if p.forward != nil {
+			r.forward = start("ingest.forward_auth", p.forward.Run, failed)
+		}
 	}
 	if d.als != nil {
 		r.metrics = start("prometheus", d.metricsListener.Run, failed)

@@ -25,7 +25,7 @@ func (d *daemon) drain(r *running) error {
 	// from its answer.
 	var wg sync.WaitGroup
 	var policyErr error
-	wg.Go(func() { policyErr = errors.Join(r.checks.stop(), r.rules.stop(), r.decider.stop()) })
+	wg.Go(func() { policyErr = errors.Join(r.checks.stop(), r.forward.stop(), r.rules.stop(), r.decider.stop()) })
 	err := r.alsListener.stop()
 	err = errors.Join(err, r.als.stop())
 	wg.Wait()

@@ -24,6 +24,7 @@ type policing struct {
 	decider  *policy.Decider
 	server   *extauthz.Server
 	listener *ingest.GRPCServer
+	forward  *ingest.HTTPServer // nil without its section
 
 	own     prometheus.Registerer
 	ready   *admin.Readiness
@@ -59,6 +60,18 @@ func newPolicing(cfg *config.Config, d *daemon, own prometheus.Registerer) (*pol
 		return nil, err
 	}
 	p.server.Register(p.listener)
+	if f := cfg.Ingest.ForwardAuth.Get(); f != nil {
+		handler, err := p.server.NewForward(f.ForwardConfig)
+		if err != nil {
+			return nil, fmt.Errorf("ingest.forward_auth: %w", err)
+		}
+		p.forward, err = ingest.NewHTTPServer(f.HTTPConfig, handler, ingest.HTTPOptions{
+			Key: "ingest.forward_auth", Grace: d.grace, Metrics: own, Log: d.log.Logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	p.ready.Set("policy", errors.New("no policy is active yet"))
 	return p, nil
 }
@@ -125,6 +138,11 @@ func (p *policing) reload(ctx context.Context, before, after *config.Config) err
 	if cfg := after.Policy.Get().Decider; !reflect.DeepEqual(cfg, before.Policy.Get().Decider) {
 		if err := p.decider.Reconfigure(cfg); err != nil {
 			return err
+		}
+	}
+	if cfg := after.Ingest.ExtAuthz.Config; !reflect.DeepEqual(cfg, before.Ingest.ExtAuthz.Config) {
+		if err := p.server.Reconfigure(cfg); err != nil {
+			return errors.Join(fmt.Errorf("ingest.extauthz: %w", err), p.decider.Reconfigure(before.Policy.Get().Decider))
 		}
 	}
 	if changed {

@@ -105,6 +105,9 @@ func (d *daemon) prepareCertificates(after *config.Config) (use func(), err erro
 	}
 	if d.policing != nil {
 		prepare(d.policing.listener, after.Ingest.ExtAuthz.TLS)
+		if f := after.Ingest.ForwardAuth.Get(); f != nil && d.policing.forward != nil {
+			prepare(d.policing.forward, f.TLS)
+		}
 	}
 	prepare(d.admin, after.Admin.TLS)
 	if err := errors.Join(errs...); err != nil {

@@ -43,7 +43,8 @@ request. With --config checks are answered only if there is a policy section.`,
 //
 //	                       ┌────────────── tallygate ───────────────┐
 //	Envoy ──Check─▶ policing: listener ▶ server ▶ decider ◀ rules ◀── .rego, bundles
-//	          :9191                                                 policy plane
+//	nginx … HTTP ─▶ policing: forward ──┘                           policy plane
+//	          :9191, :9192
 //	Envoy ──ALS───▶ alsListener ▶ als ▶ labels ▶ table ┬▶ metrics ──▶ metricsListener ◀─ Prometheus
 //	          :9001        │                           └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
 //	people ──HTTP─▶ admin ◀┴─ readiness, own metrics, configuration, connections

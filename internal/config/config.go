@@ -54,6 +54,8 @@ type Ingest struct {
 	ALS ALS `mapstructure:"als"`
 	// ExtAuthz answers Envoy's ext_authz over gRPC. It is open if there is a policy section.
 	ExtAuthz ExtAuthz `mapstructure:"extauthz"`
+	// ForwardAuth answers Envoy's http_service, nginx' auth_request or Traefik's forwardAuth. Without this section nothing listens; it needs a policy section.
+	ForwardAuth configoptional.Optional[ForwardAuth] `mapstructure:"forward_auth"`
 }
 
 // ExtAuthz is the ingest.extauthz section: the listener and how checks are
@@ -66,6 +68,18 @@ type ExtAuthz struct {
 // Validate returns every problem of both parts.
 func (c *ExtAuthz) Validate() error {
 	return errors.Join(c.GRPCConfig.Validate(), c.Config.Validate())
+}
+
+// ForwardAuth is the ingest.forward_auth section: the listener and who may ask
+// it how. Failures, deadline and limit are those of ingest.extauthz.
+type ForwardAuth struct {
+	ingest.HTTPConfig      `mapstructure:",squash"`
+	extauthz.ForwardConfig `mapstructure:",squash"`
+}
+
+// Validate returns every problem of both parts.
+func (c *ForwardAuth) Validate() error {
+	return errors.Join(c.HTTPConfig.Validate(), c.ForwardConfig.Validate())
 }
 
 // Policy is the policy section: the rules and what is done with what they say.
@@ -134,6 +148,10 @@ func DefaultConfig() Config {
 				GRPCConfig: defaultExtAuthzListener(),
 				Config:     extauthz.DefaultConfig(),
 			},
+			ForwardAuth: configoptional.Default(ForwardAuth{
+				HTTPConfig:    ingest.DefaultHTTPConfig("127.0.0.1:9192"),
+				ForwardConfig: extauthz.DefaultForwardConfig(),
+			}),
 		},
 		Policy: configoptional.Default(Policy{OPA: opa.DefaultConfig(), Decider: policy.DefaultConfig()}),
 		RED:    red.DefaultConfig(),
@@ -163,6 +181,9 @@ func (c *Config) Validate() error {
 	ps.addError("labels", red.ValidateCustomLabels(c.Labels))
 	ps.addError("ingest.als", c.Ingest.ALS.Validate())
 	ps.addError("ingest.extauthz", c.Ingest.ExtAuthz.Validate())
+	if c.Ingest.ForwardAuth.HasValue() {
+		ps.addError("ingest.forward_auth", c.Ingest.ForwardAuth.Get().Validate())
+	}
 	if c.Policy.HasValue() {
 		ps.addError("policy", c.Policy.Get().Validate())
 	}
@@ -212,6 +233,9 @@ func (c *Config) validateAddresses(ps *Problems) {
 	}
 	if c.RunsPolicy() {
 		listeners = append(listeners, listener{"ingest.extauthz.endpoint", c.Ingest.ExtAuthz.Endpoint})
+		if f := c.Ingest.ForwardAuth; f.HasValue() {
+			listeners = append(listeners, listener{"ingest.forward_auth.endpoint", f.Get().Endpoint})
+		}
 	}
 	for _, l := range listeners {
 		if strings.HasSuffix(l.address, ":0") || l.address == "" {

@@ -106,7 +106,11 @@ func TestDefaultFileIsTheDefaults(t *testing.T) {
 	if p := got.Policy.Get(); p == nil || len(p.OPA.Paths) != 1 || p.OPA.Paths[0] != "builtin:permissive" {
 		t.Errorf("the policy of the embedded default is %+v", p)
 	}
-	got.Policy = DefaultConfig().Policy
+	want := DefaultConfig()
+	if f := want.Ingest.ForwardAuth.GetOrInsertDefault(); got.Ingest.ForwardAuth.Get() == nil || !reflect.DeepEqual(got.Ingest.ForwardAuth.Get(), f) {
+		t.Errorf("the embedded default has forward_auth %+v; want %+v", got.Ingest.ForwardAuth.Get(), f)
+	}
+	got.Policy, got.Ingest.ForwardAuth = DefaultConfig().Policy, DefaultConfig().Ingest.ForwardAuth
 	if changes := Diff(new(DefaultConfig()), got); len(changes) > 0 {
 		t.Errorf("the embedded default differs from DefaultConfig in %v", changes)
 	}
