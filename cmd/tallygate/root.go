@@ -15,7 +15,8 @@ serves rate, errors and duration of every edge of the mesh to Prometheus, under
 Istio's metric names.
 
 Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
-is wrong; 3 doctor found something missing.`,
+is wrong; 3 doctor found something missing, a check was denied. Each command says
+which it uses.`,
 		Example: `  tallygate serve
   tallygate doctor
   tallygate config init tallygate.yaml`,
@@ -30,6 +31,8 @@ is wrong; 3 doctor found something missing.`,
 		newValidateCommand(),
 		newConfigCommand(),
 		newDoctorCommand(),
+		newPolicyCommand(),
+		newCheckCommand(),
 		newBenchCommand(),
 		newVersionCommand(),
 	)
