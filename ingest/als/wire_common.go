@@ -10,38 +10,45 @@ import (
 // tagCustomTags is the tag of custom_tags as it lies on the wire, in two bytes.
 const tagCustomTags = 22<<3&0x7f | wireBytes | 0x80 | 22<<3>>7<<8
 
-// commonWanted are the length-delimited fields of AccessLogCommon that are read,
-// and the number 0, which is none.
-const commonWanted uint64 = 1<<0 | 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
+// commonWanted are the length-delimited fields of AccessLogCommon that are read.
+const commonWanted uint64 = 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
 
-// common reads an AccessLogCommon.
+// common reads an AccessLogCommon. Most of its fields have a tag of one or two
+// bytes and a length or value of one: these are read from one word, and what is
+// not wanted is passed over in a few instructions.
 func (r *record) common(b []byte) bool {
 	full := b[:cap(b)]
 	for i := 0; i < len(b); {
 		if i+8 <= len(full) {
 			x := binary.LittleEndian.Uint64(full[i:])
-			if x&0xffff == tagCustomTags && len(r.tags) == 0 {
-				if key, end, ok := plainEntry(full, x>>16, i+3); ok && end <= len(b) {
-					r.put(tagSlot(full[i+5:key]), full[key+2:end])
-					i = end
-					continue
+			field, n, j := uint64(0), 0, 0
+			switch {
+			case x&0x8087 == wireBytes:
+				field, n, j = x>>3&0xf, int(x>>8&0x7f), i+2
+			case x&0x808087 == 0x80|wireBytes:
+				if x&0xffff == tagCustomTags && len(r.tags) == 0 {
+					if key, end, ok := plainEntry(full, x>>16, i+3); ok && end <= len(b) {
+						r.put(tagSlot(full[i+5:key]), full[key+2:end])
+						i = end
+						continue
+					}
 				}
+				field, n, j = x>>3&0xf|x>>4&0x7f0, int(x>>16&0x7f), i+3
+			}
+			if j > 0 && field > 0 {
+				i = j + n
+				if i > len(b) || commonWanted>>field&1 != 0 && !r.commonField(field, b[j:i]) {
+					return false
+				}
+				continue
 			}
 		}
-		tag, n, j, ok := short(full, i)
-		if ok && tag&7 == wireBytes {
-			i = j + int(n)
-			if i > len(b) || commonWanted>>(tag>>3)&1 != 0 && !r.commonField(tag>>3, b[j:i]) {
-				return false
-			}
-			continue
-		}
-		long, v, end := next(b, i)
+		tag, v, end := next(b, i)
 		if end < 0 {
 			return false
 		}
 		i = end
-		switch long {
+		switch tag {
 		case 27<<3 | wireVarint:
 			r.intermediate = v != 0
 		case 29<<3 | wireVarint:
@@ -51,7 +58,7 @@ func (r *record) common(b []byte) bool {
 		case 33<<3 | wireVarint:
 			r.logType = int32(v)
 		default:
-			if long&7 == wireBytes && !r.commonField(uint32(long>>3), b[v:end]) {
+			if tag&7 == wireBytes && !r.commonField(tag>>3, b[v:end]) {
 				return false
 			}
 		}
@@ -60,10 +67,8 @@ func (r *record) common(b []byte) bool {
 }
 
 // commonField reads a length-delimited field of AccessLogCommon.
-func (r *record) commonField(field uint32, b []byte) bool {
+func (r *record) commonField(field uint64, b []byte) bool {
 	switch field {
-	case 0:
-		return false
 	case 2:
 		return r.address(slotDownstreamRemote, b)
 	case 4:
