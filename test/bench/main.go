@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -30,16 +31,12 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "serve" {
-		r, err := newReference(args[1])
-		if err != nil {
-			return err
-		}
-		return r.run(ctx, os.Stdout)
+		return serveReference(ctx, args[1])
 	}
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.BoolVar(&o.quick, "quick", false, "one minute; writes nothing")
-	fs.StringVar(&o.only, "only", "", "throughput, latency, scrape or headline; writes nothing")
+	fs.StringVar(&o.only, "only", "", "throughput, latency, scrape, headline or policy; writes nothing")
 	fs.StringVar(&o.out, "write", "docs/benchmarks.md", "the document to write the figures into")
 	fs.StringVar(&o.binary, "tallygate", "", "binary to measure; built if empty")
 	if err := fs.Parse(args); err != nil {
@@ -68,6 +65,7 @@ func run(ctx context.Context, args []string) error {
 		{"latency", measureLatency},
 		{"scrape", measureScrapes},
 		{"headline", measureHeadline},
+		{"policy", measurePolicy},
 	} {
 		if o.only != "" && o.only != part.name {
 			continue
@@ -85,6 +83,22 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	return r.verdict()
+}
+
+// serveReference is the server of a reference, as a process of its own.
+func serveReference(ctx context.Context, name string) error {
+	if strings.HasPrefix(name, "check-") {
+		r, err := newCheckReference(ctx, name)
+		if err != nil {
+			return err
+		}
+		return r.run(ctx, os.Stdout)
+	}
+	r, err := newReference(name)
+	if err != nil {
+		return err
+	}
+	return r.run(ctx, os.Stdout)
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -88,17 +88,26 @@ func startTallygate(ctx context.Context, binary string, sets ...string) (*server
 	if err := s.start(); err != nil {
 		return nil, err
 	}
+	if err := s.ready(ctx, 0); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until the metric that tells of progress is at least that; if that
+// takes too long the server is stopped.
+func (s *server) ready(ctx context.Context, least float64) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for {
-		_, err := envoysim.ReadCounter(ctx, s.status, s.messages)
-		if err == nil {
-			return s, nil
+		v, err := envoysim.ReadCounter(ctx, s.status, s.messages)
+		if err == nil && v >= least {
+			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("tallygate did not start: %w: %s", errors.Join(err, s.stop()), s.stderr.String())
+			return fmt.Errorf("tallygate did not start: %w: %s", errors.Join(ctx.Err(), err, s.stop()), s.stderr.String())
 		}
 	}
 }
