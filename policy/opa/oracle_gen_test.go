@@ -16,7 +16,10 @@ type generator struct {
 	funcs []string // functions of one argument
 }
 
-var keys = []string{"a", "b", "c"}
+var (
+	keys = []string{"a", "b", "c"}
+	tops = []string{"a", "b", "c", "d", "e", "f", "g", "h"} // so many that not all are read
+)
 
 func (g *generator) pick(s []string) string { return s[g.IntN(len(s))] }
 func (g *generator) one(in int) bool        { return g.IntN(in) == 0 }
@@ -60,14 +63,14 @@ func (b *body) selectors(n int) string {
 	var s strings.Builder
 	for range max(b.g.IntN(n+1), b.g.IntN(n+1)) {
 		switch {
-		case len(b.vars) > 0 && b.g.one(9):
+		case len(b.vars) > 0 && b.g.one(30):
 			fmt.Fprintf(&s, "[%s]", b.g.pick(b.vars))
-		case b.g.one(14):
+		case b.g.one(25):
 			s.WriteString("[0]")
 		case !b.negated && b.g.one(18):
 			s.WriteString("[_]")
-		case b.g.one(18):
-			fmt.Fprintf(&s, "[input.%s]", b.g.pick(keys))
+		case b.g.one(25):
+			fmt.Fprintf(&s, "[input.%s]", b.g.pick(tops))
 		default:
 			s.WriteString("." + b.g.pick(keys))
 		}
@@ -82,14 +85,14 @@ func (b *body) ref() string {
 		return g.pick(b.vars) + b.selectors(2)
 	case len(g.rules) > 0 && g.one(3):
 		return g.pick(g.rules) + b.selectors(2)
-	case len(g.lib) > 0 && g.one(14):
+	case len(g.lib) > 0 && g.one(6):
 		return "data.lib[" + b.term(0) + "]" + b.selectors(1)
 	case len(g.lib) > 0 && g.one(30):
 		return "data.lib"
-	case g.one(25):
+	case g.one(150):
 		return "input"
 	default:
-		return "input." + g.pick(keys) + b.selectors(2)
+		return "input." + g.pick(tops) + b.selectors(2)
 	}
 }
 
@@ -207,12 +210,49 @@ func (b *body) literal(depth int) {
 	}
 }
 
+// result is a term that says much about what it is made from.
+func (b *body) result() string {
+	g := b.g
+	if g.one(2) {
+		v := g.fresh("v")
+		b.add("%s := input%s", v, g.pick([]string{"", ".a", ".b", ".c", ".a.b", ".d.a"}))
+		b.add("use(%s)", v)
+		b.vars = append(b.vars, v)
+	}
+	subject := b.ref()
+	if len(g.rules) > 0 && g.one(3) {
+		subject = g.pick(g.rules) + b.selectors(2)
+	}
+	if len(g.funcs) > 0 && g.one(2) {
+		f := g.pick(g.funcs)
+		subject = fmt.Sprintf("%s(%s)", f, subject)
+		if g.one(2) {
+			return fmt.Sprintf("%s with %s as %s", subject, f, g.pick(g.funcs))
+		}
+	}
+	switch g.IntN(6) {
+	case 0:
+		return fmt.Sprintf("%s with input.%s as %s", subject, g.pick([]string{"a", "b", "c.a", "a.b.c"}), b.term(0))
+	case 1:
+		return fmt.Sprintf("%s with input as %s", subject, b.ref())
+	case 2:
+		if len(g.lib) > 0 {
+			return fmt.Sprintf("%s with %s as %s", subject, g.pick(g.lib), b.term(0))
+		}
+	case 3:
+		return b.term(2)
+	case 4:
+		return fmt.Sprintf(`object.get(%s, %s, "no")`, subject, g.pick([]string{`"a"`, `["a", "b"]`, `["c"]`, `[]`, b.ref()}))
+	}
+	return subject
+}
+
 func (g *generator) body(vars ...string) *body {
 	b := &body{g: g, vars: vars}
 	for _, v := range vars {
 		b.add("use(%s)", v)
 	}
-	for range 1 + g.IntN(3) {
+	for range g.IntN(3) {
 		b.literal(2)
 	}
 	if len(b.lits) == 0 {
@@ -233,8 +273,11 @@ func (g *generator) rule(w *strings.Builder, pkg string) {
 		if g.one(3) {
 			fmt.Fprintf(w, "default %s := %s\n", name, g.pick(literals))
 		}
-		for range 1 + g.IntN(5)/4 {
+		for range 1 + g.IntN(3)/2 {
 			v, b := g.value()
+			if g.one(2) {
+				v = b.ref()
+			}
 			fmt.Fprintf(w, "%s := %s if { %s }", name, v, b)
 			for range g.IntN(3) {
 				v, b := g.value()
@@ -295,14 +338,14 @@ func (g *generator) defined(name, pkg string) {
 func (g *generator) policy() map[string]string {
 	var lib, p strings.Builder
 	lib.WriteString("package lib\nuse(_) := true\nany(x) := json.unmarshal(json.marshal(x))\nsame(x) := x\n")
-	for range g.IntN(4) {
+	for range g.IntN(3) {
 		all := g.lib
 		g.lib = nil // no reference to the whole package from within
 		g.rule(&lib, "lib")
 		g.lib = append(all, g.lib...)
 	}
 	p.WriteString("package p\nuse(_) := true\n")
-	for range 1 + g.IntN(5) {
+	for range 1 + g.IntN(3) {
 		g.rule(&p, "p")
 	}
 	if g.one(3) {
@@ -313,12 +356,12 @@ func (g *generator) policy() map[string]string {
 	} else {
 		// Parts that are undefined leave the others to be compared.
 		p.WriteString("allow := [\n")
-		for range 1 + g.IntN(5) {
+		for range 1 + g.IntN(3) {
 			b := &body{g: g}
 			for range g.IntN(3) {
 				b.literal(2)
 			}
-			b.add("result := %s", b.term(1))
+			b.add("result := %s", b.result())
 			fmt.Fprintf(&p, "\t[result | %s],\n", b)
 		}
 		p.WriteString("]\n")
@@ -329,7 +372,7 @@ func (g *generator) policy() map[string]string {
 // input returns a random input.
 func (g *generator) input() map[string]any {
 	m := map[string]any{}
-	for _, k := range keys {
+	for _, k := range tops {
 		if !g.one(6) {
 			m[k] = g.any(3)
 		}
@@ -338,7 +381,7 @@ func (g *generator) input() map[string]any {
 }
 
 func (g *generator) any(depth int) any {
-	n := g.IntN(10)
+	n := g.IntN(16)
 	if depth == 0 {
 		n = g.IntN(5)
 	}
@@ -360,7 +403,7 @@ func (g *generator) any(depth int) any {
 	default:
 		m := map[string]any{}
 		for _, k := range keys {
-			if !g.one(3) {
+			if !g.one(6) {
 				m[k] = g.any(depth - 1)
 			}
 		}

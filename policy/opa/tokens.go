@@ -25,6 +25,7 @@ const tokensKey = "tallygate.tokens"
 // as those of OPA's own tools, are unaffected.
 func init() {
 	for _, name := range []string{ast.JWTDecode.Name, ast.JWTDecodeVerify.Name} {
+		ast.BuiltinMap[name].CanSkipBctx = false // else an evaluation would not be told apart
 		topdown.RegisterBuiltinFunc(name, watched(topdown.GetBuiltin(name), name == ast.JWTDecodeVerify.Name))
 	}
 }
