@@ -23,6 +23,7 @@ const (
 	refusedMalformed  refusal = iota // lengths of the outer levels are wrong
 	refusedIdentifier                // the identifier is damaged
 	refusedIdentity                  // the stream lies about itself, and identity is strict
+	refusedTooLarge                  // longer than max_recv_msg_size_mib; its bytes are not known
 
 	numRefusals
 )
@@ -48,7 +49,7 @@ const (
 )
 
 var (
-	refusalNames = [numRefusals]string{"malformed", "identifier", "identity"}
+	refusalNames = [numRefusals]string{"malformed", "identifier", "identity", "too_large"}
 	skipNames    = [numSkips]string{"intermediate", "upstream", "start", "udp"}
 	dropNames    = [numDrops]string{"malformed", "sink"}
 

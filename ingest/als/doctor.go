@@ -103,7 +103,7 @@ var advices = [numMissing]advice{
 		what: "peer namespace",
 		why:  "The namespace of the workload at the other end is unknown.",
 		yaml: tagsYAML + `  - {tag: destination_workload_namespace, metadata: {kind: {cluster: {}}, metadata_key: {key: tallygate, path: [{key: namespace}]}}}
-  - {tag: source_workload_namespace, request_header: {name: x-source-namespace}}
+# The namespace of a source comes with mTLS: let clients present a SPIFFE certificate.
 `,
 	},
 	{

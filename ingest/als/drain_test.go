@@ -96,11 +96,59 @@ func TestDrain(t *testing.T) {
 		fs.messages <- data
 	}, 100*time.Millisecond+quiet, 20)
 	f("after the last of a burst", func(_ *testing.T, _ *Server, fs *fakeStream) {
+		time.Sleep(100 * time.Millisecond)
 		for range 100 {
 			fs.messages <- data
 			time.Sleep(quiet / 2)
 		}
-	}, 99*quiet/2+quiet, 10+1000)
+	}, 100*time.Millisecond+99*quiet/2+quiet, 10+1000)
+}
+
+// A stream without pauses ends too, after one of its messages.
+func TestDrainPauseless(t *testing.T) {
+	data := mustMarshal(t, sampleMessage(0, 10))
+	f := func(name string, first, every, within time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			t.Helper()
+			sink := new(memorySink)
+			s, _ := newTestServer(t, sink, nil)
+			fs, done := run(s)
+			sent := make(chan int)
+			go func() {
+				n := 0
+				defer func() { sent <- n }()
+				fs.messages <- data
+				n++
+				for pause := first; ; pause = every {
+					time.Sleep(pause)
+					select {
+					case fs.messages <- data:
+						n++
+					case <-fs.ctx.Done():
+						return
+					}
+				}
+			}()
+			time.Sleep(first + 20*every)
+			start := time.Now()
+			if err := s.Drain(context.Background()); err != nil {
+				t.Errorf("%s: drain: %v", name, err)
+			}
+			if took := time.Since(start); took > within {
+				t.Errorf("%s: the stream ended after %v; want it within %v", name, took, within)
+			}
+			if err := <-done; err != nil {
+				t.Errorf("%s: handler: %v", name, err)
+			}
+			if n, got := <-sent, len(sink.all()); got != 10*n {
+				t.Errorf("%s: %d entries counted of %d sent", name, got, 10*n)
+			}
+		})
+	}
+	f("even", time.Millisecond, time.Millisecond, 10*time.Millisecond)
+	f("close", 300*time.Microsecond, 300*time.Microsecond, 10*time.Millisecond)
+	f("after a long pause", time.Second, time.Millisecond, patience+10*time.Millisecond)
 }
 
 func TestDrainGivesUp(t *testing.T) {

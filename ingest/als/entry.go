@@ -69,7 +69,6 @@ func (r *record) tcpEvent(ev *tcpEvent) skipReason {
 		ev.phase = tcpContinues
 	default:
 		ev.phase = tcpEnds
-		ev.untyped = r.logType == typeNotSet
 		if r.intermediate {
 			ev.phase = tcpContinues
 		}

@@ -3,6 +3,7 @@ package als
 import (
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -145,15 +146,18 @@ func (n *node) complete() {
 	}
 }
 
-// reporterOf reads the side from a log name.
+// reporterOf reads the side from a word of a log name.
 func reporterOf(logName string) mesh.Reporter {
-	switch {
-	case strings.Contains(logName, "inbound"), strings.Contains(logName, "destination"):
-		return mesh.ReporterDestination
-	case strings.Contains(logName, "outbound"), strings.Contains(logName, "source"):
-		return mesh.ReporterSource
-	case strings.Contains(logName, "waypoint"):
-		return mesh.ReporterWaypoint
+	words := strings.FieldsFunc(logName, func(c rune) bool { return !unicode.IsLetter(c) })
+	for _, word := range words {
+		switch word {
+		case "inbound", "destination":
+			return mesh.ReporterDestination
+		case "outbound", "source":
+			return mesh.ReporterSource
+		case "waypoint":
+			return mesh.ReporterWaypoint
+		}
 	}
 	return mesh.ReporterUnknown
 }

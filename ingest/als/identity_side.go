@@ -74,6 +74,8 @@ type evidence struct {
 	san       string // of the request's own TLS
 	proved    string // principal that nothing may contradict: the SAN, or our reporter's certificate
 	own       bool   // this end is the reporter
+	mute      bool   // nothing about it is believed: the reporter is known, its side is not
+	within    string // namespace that nothing may contradict: a waypoint serves its own
 	node      *mesh.Workload
 	peer      *mesh.Workload // filter state; nil if none
 	tags      mesh.Workload
@@ -85,18 +87,20 @@ type evidence struct {
 // proved are left out as a whole, and reported.
 func (ev *evidence) judge() (w mesh.Workload, conflict bool) {
 	id := parseSPIFFE(ev.proved)
+	if ev.mute {
+		return w, ev.tags != (mesh.Workload{}) || ev.peer != nil || ev.san != ""
+	}
 	take := func(claims *mesh.Workload) {
-		if !believable(claims, ev.proved, id) {
+		if !believable(claims, ev.proved, id) || contradicts(claims.Namespace, ev.within) {
 			conflict = true
 			return
 		}
 		fill(&w, claims)
 	}
+	w.Principal = ev.san // as Istio: unknown for a request in plain text
 	if ev.san != "" && !samePrincipal(ev.san, ev.proved) {
 		conflict = true // the reporter shows a certificate that is not its own
 		w.Principal = ev.proved
-	} else {
-		w.Principal = ev.san
 	}
 	if ev.own {
 		take(&ev.tags)
@@ -113,6 +117,7 @@ func (ev *evidence) judge() (w mesh.Workload, conflict bool) {
 		id = parseSPIFFE(w.Principal)
 	}
 	fill(&w, &mesh.Workload{Name: id.serviceAccount, Namespace: id.namespace})
+	fill(&w, &mesh.Workload{Namespace: ev.within})
 	return w, conflict
 }
 
@@ -124,15 +129,20 @@ func believable(claims *mesh.Workload, proved string, id spiffeID) bool {
 }
 
 // fillLearned takes what the registry knows by address, then by principal. What
-// it knows of another workload than the one found so far is of no use.
+// it knows of another workload than the one found so far is of no use, and
+// neither is an address whose workload runs under another service account than
+// the certificate's: connections of several workloads may come from one address.
 func (ev *evidence) fillLearned(w *mesh.Workload, id spiffeID) {
 	take := func(k *known) {
 		if k != nil && believable(&k.w, ev.proved, id) &&
-			!contradicts(k.w.Name, w.Name) && !contradicts(k.w.Namespace, w.Namespace) {
+			!contradicts(k.w.Name, w.Name) && !contradicts(k.w.Namespace, w.Namespace) &&
+			!contradicts(k.w.Namespace, ev.within) {
 			fill(w, &k.w)
 		}
 	}
-	take(ev.byAddress)
+	if k := ev.byAddress; k != nil && (id.serviceAccount == "" || k.serviceAccount == id.serviceAccount) {
+		take(k)
+	}
 	if principal := withScheme(w.Principal); principal != "" && ev.snapshot != nil {
 		id := parseSPIFFE(principal)
 		k := ev.snapshot.principal[strings.TrimPrefix(principal, spiffeScheme)]

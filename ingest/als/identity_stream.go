@@ -11,7 +11,8 @@ import (
 // identifier claims.
 type identity struct {
 	remote    netip.Addr // the other end of the connection; not valid on a Unix socket
-	principal string     // SPIFFE URI of the verified client certificate, empty without one
+	certified bool       // there is a verified client certificate
+	principal string     // its SPIFFE URI, empty without one
 
 	node     node
 	mismatch bool // the node contradicts the certificate
@@ -20,7 +21,7 @@ type identity struct {
 	// own is what to say of the reporting workload on the word of its node.
 	own mesh.Workload
 
-	learned []factKey
+	facts []factKey // under which the registry was told of it
 }
 
 // claim takes the node identifier of a stream. It reports whether the claims
@@ -44,11 +45,11 @@ func contradicts(claimed, proved string) bool {
 	return claimed != "" && proved != "" && claimed != proved
 }
 
-// facts are the keys under which the workload of the stream may be learned. An
+// provable returns the keys under which the workload of the stream may be learned. An
 // address is believed if it is the connection's own; a principal if the
 // certificate holds it, or, where nothing can be proved and trust allows, if
 // the address agrees.
-func (id *identity) facts(trust bool) (keys []factKey) {
+func (id *identity) provable(trust bool) (keys []factKey) {
 	n := &id.node
 	if id.mismatch || n.id == "" && n.cluster == "" {
 		return nil
@@ -74,20 +75,29 @@ func unprovedKey(namespace, serviceAccount string) string {
 // learn puts the stream's workload into the registry, until forget.
 func (id *identity) learn(r *registry, trust bool, now time.Time) {
 	id.forget(r, now)
-	keys := id.facts(trust)
+	keys := id.provable(trust)
 	if len(keys) == 0 && id.node.id != "" {
 		r.m.learnedUnproved.Inc()
 	}
 	for _, key := range keys {
-		if r.learn(key, id.own, now) {
-			id.learned = append(id.learned, key)
+		if r.learn(key, id.who(), now) {
+			id.facts = append(id.facts, key)
 		}
 	}
 }
 
 func (id *identity) forget(r *registry, now time.Time) {
-	for _, key := range id.learned {
-		r.forget(key, id.own, now)
+	for _, key := range id.facts {
+		r.forget(key, id.who(), now)
 	}
-	id.learned = id.learned[:0]
+	id.facts = id.facts[:0]
+}
+
+// who is the workload of the stream for the registry.
+func (id *identity) who() learned {
+	account := parseSPIFFE(id.principal).serviceAccount
+	if account == "" {
+		account = id.node.serviceAccount
+	}
+	return learned{id.own, account}
 }

@@ -241,6 +241,7 @@ func TestReporter(t *testing.T) {
 	f(side, "", "-", "outbound|80||x", src)
 	f(side, "http-inbound", "", "", dst)
 	f(side, "source-log", "", "", src)
+	f(side, "datasource", "", "", none)
 	f(side, "inbound", "", "outbound|80||x", src)
 	f(side, "", "", "InboundPassthroughClusterIpv4", dst)
 	f(side, "", "", "PassthroughCluster", src)

@@ -1,6 +1,7 @@
 package als
 
 import (
+	"iter"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,14 @@ type factKey struct {
 
 // fact is what was claimed under one key: workloads with the streams that claim
 // them.
-type fact struct{ claims map[mesh.Workload]*claim }
+type fact struct{ claims map[learned]*claim }
+
+// learned is a workload and the service account that it runs under, empty if
+// that is not known.
+type learned struct {
+	w              mesh.Workload
+	serviceAccount string
+}
 
 type claim struct {
 	streams int
@@ -65,7 +73,7 @@ type snapshot struct {
 
 type known struct {
 	id uint32 // unique in its snapshot, never 0
-	w  mesh.Workload
+	learned
 }
 
 func newRegistry(cfg LearnedConfig, m *metrics) *registry {
@@ -75,12 +83,12 @@ func newRegistry(cfg LearnedConfig, m *metrics) *registry {
 }
 
 // learn notes that a stream claims to be w under key, until forget.
-func (r *registry) learn(key factKey, w mesh.Workload, now time.Time) (learned bool) {
+func (r *registry) learn(key factKey, w learned, now time.Time) (ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.facts[key]
 	if f == nil {
-		f = &fact{claims: make(map[mesh.Workload]*claim, 1)}
+		f = &fact{claims: make(map[learned]*claim, 1)}
 	}
 	c := f.claims[w]
 	if c == nil {
@@ -88,6 +96,7 @@ func (r *registry) learn(key factKey, w mesh.Workload, now time.Time) (learned b
 			if c.streams == 0 && key.kind == factIP {
 				delete(f.claims, old)
 				r.claims--
+				r.dirty = true
 			}
 		}
 		if len(f.claims) >= maxClaims || r.claims >= r.max {
@@ -109,7 +118,7 @@ func (r *registry) learn(key factKey, w mesh.Workload, now time.Time) (learned b
 }
 
 // forget ends a learn.
-func (r *registry) forget(key factKey, w mesh.Workload, now time.Time) {
+func (r *registry) forget(key factKey, w learned, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.facts[key]
@@ -166,7 +175,7 @@ func (r *registry) publish(now time.Time, due bool) {
 	id := uint32(0)
 	for key, f := range r.facts {
 		id++
-		k := &known{id: id, w: common(maps.Keys(f.claims))}
+		k := &known{id, common(maps.Keys(f.claims))}
 		if key.kind == factIP {
 			s.ip[key.key] = k
 		} else {
@@ -184,7 +193,7 @@ func (r *registry) size() int {
 }
 
 // common returns the fields on which all workloads agree.
-func common(ws func(yield func(mesh.Workload) bool)) (w mesh.Workload) {
+func common(ws iter.Seq[learned]) (w learned) {
 	first := true
 	keep := func(d *string, s string) {
 		if *d != s {
@@ -196,14 +205,15 @@ func common(ws func(yield func(mesh.Workload) bool)) (w mesh.Workload) {
 			w, first = x, false
 			continue
 		}
-		keep(&w.Name, x.Name)
-		keep(&w.Namespace, x.Namespace)
-		keep(&w.CanonicalService, x.CanonicalService)
-		keep(&w.CanonicalRevision, x.CanonicalRevision)
-		keep(&w.Principal, x.Principal)
-		keep(&w.App, x.App)
-		keep(&w.Version, x.Version)
-		keep(&w.Cluster, x.Cluster)
+		keep(&w.w.Name, x.w.Name)
+		keep(&w.w.Namespace, x.w.Namespace)
+		keep(&w.w.CanonicalService, x.w.CanonicalService)
+		keep(&w.w.CanonicalRevision, x.w.CanonicalRevision)
+		keep(&w.w.Principal, x.w.Principal)
+		keep(&w.w.App, x.w.App)
+		keep(&w.w.Version, x.w.Version)
+		keep(&w.w.Cluster, x.w.Cluster)
+		keep(&w.serviceAccount, x.serviceAccount)
 	}
 	return w
 }

@@ -148,8 +148,8 @@ func TestLearnedBounds(t *testing.T) {
 	s, reg := newTestServer(t, discard{}, func(c *Config) { c.Learned.MaxEntries = 10 })
 	now := time.Now()
 	for i := range 100 {
-		s.registry.learn(factKey{factIP, fmt.Sprint(i)}, mesh.Workload{Name: "x"}, now)
-		s.registry.learn(factKey{factPrincipal, "p"}, mesh.Workload{Name: fmt.Sprint(i)}, now)
+		s.registry.learn(factKey{factIP, fmt.Sprint(i)}, learned{w: mesh.Workload{Name: "x"}}, now)
+		s.registry.learn(factKey{factPrincipal, "p"}, learned{w: mesh.Workload{Name: fmt.Sprint(i)}}, now)
 	}
 	if n := s.registry.size(); n != 10 {
 		t.Errorf("%d entries; want 10", n)

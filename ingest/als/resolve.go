@@ -155,8 +155,15 @@ func (id *identity) resolve(r *record, reporter mesh.Reporter, x *lookups, s *sn
 			byAddress: x.byAddress[end],
 			snapshot:  s,
 		}
-		if ev.own && id.principal != "" {
-			ev.proved = id.principal
+		if id.principal != "" {
+			switch {
+			case ev.own:
+				ev.proved = id.principal
+			case reporter == mesh.ReporterWaypoint && end == destinationEnd:
+				ev.within = parseSPIFFE(id.principal).namespace
+			case reporter == mesh.ReporterUnknown:
+				ev.mute = true
+			}
 		}
 		if x.hasPeer[end] {
 			ev.peer = &x.peer[end]

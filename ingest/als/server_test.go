@@ -72,7 +72,7 @@ func TestRun(t *testing.T) {
 		known := func() int { return len(s.registry.snapshot.Load().ip) }
 		keys := []factKey{{factIP, "10.0.0.1"}, {factIP, "10.0.0.2"}}
 		for _, key := range keys {
-			s.registry.learn(key, mesh.Workload{Name: key.key}, time.Now())
+			s.registry.learn(key, learned{w: mesh.Workload{Name: key.key}}, time.Now())
 		}
 		if n := known(); n != 1 {
 			t.Errorf("%d addresses published at once; want 1", n)
@@ -82,7 +82,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%d addresses published; want 2", n)
 		}
 		for _, key := range keys {
-			s.registry.forget(key, mesh.Workload{Name: key.key}, time.Now())
+			s.registry.forget(key, learned{w: mesh.Workload{Name: key.key}}, time.Now())
 		}
 		time.Sleep(s.cfg.Learned.Expiry + 2*expireEvery)
 		if n := known(); n != 0 {

@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -36,15 +35,15 @@ type stream struct {
 	generation uint64 // of the registry's snapshot that memo is from
 	nodeKey    uint64 // names the proxy in the TCP table
 	periodic   bool   // the log has entries of open TCP connections
+	warned     bool   // that the node contradicts the certificate
 	lead       int64  // by how many nanoseconds the proxy's clock is ahead of ours
 	consume    context.Context
 
 	mu sync.Mutex // guards writing id against Connections; the reading goroutine writes
 	id identity
 
-	waiting  atomic.Int64 // since when it waits for a message, Unix nanoseconds; 0 if it works
-	messages atomic.Uint64
-	stats    streamStats
+	ending ending
+	stats  streamStats
 }
 
 type streamStats struct {
@@ -54,34 +53,21 @@ type streamStats struct {
 	missing                   [numMissing]atomic.Uint64
 }
 
-// Ways in which a stream ends.
-const (
-	endClient  = "client"
-	endAge     = "age"
-	endDrain   = "drain"
-	endRefused = "refused"
-	endBroken  = "broken"
-)
-
-const (
-	// quiet is how long after a message nothing may have come for the stream to
-	// end: what was under way is then here.
-	quiet = 2 * time.Millisecond
-	// idle is longer than Envoy holds entries back by default (1 s).
-	idle = 1500 * time.Millisecond
-)
-
 // fresh is how much later than its stream a TCP connection must have started to
 // be surely unknown elsewhere: longer than Envoy holds entries back.
 const fresh = time.Second
 
-var errIdentity = errors.New("the node identifier contradicts the client certificate")
+var (
+	errIdentity    = errors.New("the node identifier contradicts the client certificate")
+	errNoPrincipal = errors.New("the client certificate has no SPIFFE URI")
+)
 
 func (s *Server) newStream(ctx context.Context, now time.Time) *stream {
 	st := &stream{
 		s: s, opened: now, memo: newMemo[*resolved](s.cfg.MemoEntries, &s.memory),
 		customs: newMemo[customValues](s.cfg.MemoEntries, &s.memory), labels: s.labels.Load(),
 		consume: context.WithoutCancel(ctx), // what has arrived is counted, also if the proxy is gone
+		ending:  newEnding(),
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		if a, ok := p.Addr.(*net.TCPAddr); ok {
@@ -89,6 +75,7 @@ func (s *Server) newStream(ctx context.Context, now time.Time) *stream {
 			st.id.remote = ip.Unmap()
 		}
 		if tls, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(tls.State.VerifiedChains) > 0 {
+			st.id.certified = true
 			st.id.principal = certificatePrincipal(tls.State.VerifiedChains[0][0])
 		}
 	}
@@ -120,64 +107,22 @@ func (s *Server) serve(ss grpc.ServerStream) error {
 	return nil
 }
 
-// wait returns when the stream has ended or should.
-func (st *stream) wait(done <-chan error) (reason string, err error) {
-	var age <-chan time.Time
-	if max := st.s.cfg.ConnectionAge; max > 0 {
-		spread := st.s.cfg.ConnectionAgeJitter * (2*rand.Float64() - 1)
-		timer := time.NewTimer(time.Duration(float64(max) * (1 + spread)))
-		defer timer.Stop()
-		age = timer.C
-	}
-	select {
-	case err := <-done:
-		return ended(err)
-	case <-age:
-		reason = endAge
-	case <-st.s.draining:
-		reason = endDrain
-	}
-	before := st.messages.Load()
-	tick := time.NewTicker(quiet / 2)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-done:
-			return ended(err)
-		case now := <-tick.C:
-			since := st.waiting.Load()
-			if since == 0 {
-				continue
-			}
-			if rest := time.Duration(now.UnixNano() - since); rest >= idle || rest >= quiet && st.messages.Load() > before {
-				return reason, nil
-			}
-		}
-	}
-}
-
-func ended(err error) (string, error) {
-	switch {
-	case err == nil:
-		return endClient, nil
-	case errors.Is(err, errIdentity):
-		return endRefused, status.Error(codes.PermissionDenied, err.Error())
-	}
-	return endBroken, err
-}
-
 // read takes messages until the stream ends. A nil error means that the client
 // closed it.
 func (st *stream) read(ss grpc.ServerStream) error {
 	var f ingest.Frame
 	defer f.Free()
-	st.waiting.Store(st.opened.UnixNano())
+	st.ending.wait(st.opened)
 	for {
 		err := ss.RecvMsg(&f)
 		arrived := time.Now()
-		st.waiting.Store(0)
+		st.ending.arrived(arrived)
 		if err == io.EOF {
 			return nil
+		}
+		if status.Code(err) == codes.ResourceExhausted {
+			st.s.books.refusedFrames[refusedTooLarge].Add(1)
+			st.s.books.frames.Add(1)
 		}
 		if err != nil {
 			return err
@@ -190,8 +135,7 @@ func (st *stream) read(ss grpc.ServerStream) error {
 		counted := time.Now()
 		st.s.m.latency.Observe(counted.Sub(arrived).Seconds())
 		st.stats.last.Store(arrived.UnixNano())
-		st.messages.Add(1)
-		st.waiting.Store(counted.UnixNano())
+		st.ending.wait(counted)
 	}
 }
 
@@ -237,9 +181,18 @@ func (st *stream) identify(n node, now time.Time) error {
 	st.id.forget(st.s.registry, now)
 	st.memo.clear()
 	st.setNode(n)
+	if st.id.certified && st.id.principal == "" && st.s.cfg.Identity == IdentityStrict {
+		st.s.m.refused.Inc()
+		return errNoPrincipal
+	}
 	if !st.id.claim(n) {
 		st.s.m.mismatches.Inc()
-		st.s.log.Warn("access-log stream contradicts its client certificate",
+		level := slog.LevelWarn
+		if st.warned {
+			level = slog.LevelDebug
+		}
+		st.warned = true
+		st.s.log.Log(context.Background(), level, "access-log stream contradicts its client certificate",
 			slog.String("remote", st.id.remote.String()), slog.String("principal", st.id.principal),
 			slog.String("node", n.id), slog.String("namespace", n.workload.Namespace),
 			slog.String("service_account", n.serviceAccount))
@@ -288,5 +241,5 @@ func (st *stream) refresh(labels *labelSet) *snapshot {
 // authority reports whether the authority may name the service of an entry.
 func (st *stream) authority(r *record, reporter mesh.Reporter) bool {
 	return st.s.cfg.AuthorityFallback && reporter == mesh.ReporterSource && st.id.node.role != roleRouter &&
-		!r.set.has(slot(mesh.LabelDestinationService)) && clusterHost(r.get(slotUpstreamCluster)) == ""
+		r.told(slot(mesh.LabelDestinationService)) == "" && clusterHost(r.get(slotUpstreamCluster)) == ""
 }

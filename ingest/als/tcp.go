@@ -76,7 +76,6 @@ type tcpEvent struct {
 	node           uint64
 	id             string // lent
 	phase          tcpPhase
-	untyped        bool  // from an Envoy that does not write types
 	hold           bool  // not to be counted yet
 	periodic       bool  // the log has entries of open connections
 	started        int64 // Unix nanoseconds by our clock
@@ -142,7 +141,7 @@ func (t *tcpTable) first(ev *tcpEvent) (c tcpConn) {
 		return c
 	case ev.started > max(ev.fresh, t.lost.Load()):
 		return c // nobody else can have counted any of it
-	case ev.phase == tcpEnds && !ev.periodic && (ev.untyped || ev.started > max(t.since, t.lost.Load())):
+	case ev.phase == tcpEnds && !ev.periodic && ev.started > max(t.since, t.lost.Load()):
 		return c // it had no entry before
 	}
 	return tcpConn{sent: ev.sent, received: ev.received, opened: true}

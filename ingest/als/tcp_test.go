@@ -93,7 +93,7 @@ func TestTCP(t *testing.T) {
 	f(young, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpConnected, 5, 0}, tcpStep{tcpEnd, 30, 300})
 	f(young, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpPeriodic, 10, 100}, tcpStep{tcpPeriodic, 10, 100}, tcpStep{tcpEnd, 30, 300})
 	f(young, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpEnd, 30, 300})
-	f(old, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpUntyped, 30, 300})
+	f(young, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpUntyped, 30, 300})
 	f(old, tcpTotal{30, 300, 1, 1, 0}, tcpStep{tcpStart, 0, 0}, tcpStep{tcpEnd, 30, 300})
 	// The opening waits until it is known where the connection goes.
 	f(young, tcpTotal{}, tcpStep{tcpStart, 0, 0})
@@ -101,6 +101,7 @@ func TestTCP(t *testing.T) {
 	// First seen in the middle: what was before is not ours to count.
 	f(old, tcpTotal{20, 200, 0, 1, 1}, tcpStep{tcpPeriodic, 10, 100}, tcpStep{tcpEnd, 30, 300})
 	f(old, tcpTotal{0, 0, 0, 1, 1}, tcpStep{tcpEnd, 30, 300})
+	f(old, tcpTotal{0, 0, 0, 1, 1}, tcpStep{tcpUntyped, 30, 300})
 	f(old, tcpTotal{5, 0, 0, 0, 1}, tcpStep{tcpConnected, 10, 0}, tcpStep{tcpPeriodic, 15, 0})
 	// A count that shrinks adds nothing.
 	f(young, tcpTotal{10, 110, 1, 0, 0}, tcpStep{tcpPeriodic, 10, 100}, tcpStep{tcpPeriodic, 4, 100}, tcpStep{tcpPeriodic, 10, 110})

@@ -171,4 +171,5 @@ func TestForgedNode(t *testing.T) {
 	f(IdentityStrict, liar, mesh.Workload{}, codes.PermissionDenied, 1)
 	f(IdentityStrict, "spiffe://cluster.local/ns/default/sa/other", mesh.Workload{}, codes.PermissionDenied, 1)
 	f(IdentityStrict, "spiffe://cluster.local/elsewhere", reviews, codes.OK, 0)
+	f(IdentityStrict, "https://cluster.local/ns/default/sa/bookinfo-reviews", mesh.Workload{}, codes.PermissionDenied, 0)
 }

@@ -67,24 +67,6 @@ func next(b []byte, i int) (tag, v uint64, end int) {
 	return tag, uint64(i), i + int(v)
 }
 
-// short reads a field whose tag takes at most two bytes and whose value or length
-// takes one, as most fields do: v is the value or the length, and j where the
-// content starts. ok is false for every other field, and near the end of b; then
-// next reads it. The field number may be 0, which is none.
-//
-// It is small enough to be part of its callers' loops. They pass the message up
-// to its capacity and check themselves that the field ends within its length.
-func short(b []byte, i int) (tag, v uint32, j int, ok bool) {
-	if i+3 >= len(b) {
-		return 0, 0, 0, false
-	}
-	x := binary.LittleEndian.Uint32(b[i:])
-	if x&0x8080 == 0 {
-		return x & 0xff, x >> 8 & 0xff, i + 2, true
-	}
-	return x&0x7f | x>>1&0x3f80, x >> 16 & 0xff, i + 3, x&0x808080 == 0x80
-}
-
 // varint reads the varint at b[i:] and returns where it ends, negative if it is
 // truncated or longer than 64 bits.
 func varint(b []byte, i int) (v uint64, end int) {
