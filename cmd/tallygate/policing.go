@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +55,7 @@ func newPolicing(cfg *config.Config, d *daemon, own prometheus.Registerer) (*pol
 		return nil, fmt.Errorf("ingest.extauthz: %w", err)
 	}
 	p.listener, err = ingest.NewGRPCServer(cfg.Ingest.ExtAuthz.GRPCConfig, ingest.GRPCOptions{
-		Key: "ingest.extauthz", Grace: d.grace, Metrics: own, Log: d.log.Logger,
+		Key: "ingest.extauthz", Workers: uint32(16 * runtime.GOMAXPROCS(0)), Grace: d.grace, Metrics: own, Log: d.log.Logger,
 	})
 	if err != nil {
 		return nil, err
