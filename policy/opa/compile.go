@@ -30,6 +30,11 @@ func Compile(ctx context.Context, cfg *Config) (*Generation, error) {
 
 // CompileSources makes a generation of src, of which it takes possession.
 func CompileSources(ctx context.Context, cfg *Config, src *Sources) (*Generation, error) {
+	return compileSources(ctx, cfg, src, inlineAliases)
+}
+
+// compileSources runs rewrite over the modules once their types are checked.
+func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.CompilerStage) (*Generation, error) {
 	caps := cfg.capabilities()
 	modules, err := parse(src, caps)
 	if err != nil {
@@ -43,6 +48,9 @@ func CompileSources(ctx context.Context, cfg *Config, src *Sources) (*Generation
 		WithCapabilities(caps).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithStrict(true).
+		WithStageAfterID(ast.StageCheckTypes, ast.CompilerStageDefinition{
+			Name: "Rewrite", MetricName: "tallygate_rewrite", Stage: rewrite,
+		}).
 		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil })
 	c.Compile(modules)
 	if c.Failed() {
