@@ -59,7 +59,7 @@ func New(cfg Config, t *red.Table, books prometheus.Gatherer) (*Handler, error) 
 		slots: make(chan struct{}, cfg.MaxConcurrentScrapes),
 		text:  newCache(textLabels),
 		proto: newCache(protoLabels),
-		final: final{done: make(chan struct{})},
+		final: final{scrapers: make(map[string]*scraper)},
 	}, nil
 }
 
@@ -89,7 +89,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	number := h.final.begin()
+	who := scraperOf(r)
+	number := h.final.begin(who, began)
 	s := h.take()
 	defer h.put(s)
 
@@ -137,7 +138,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = control.SetWriteDeadline(time.Time{})
 	h.metrics.scrapes.WithLabelValues("ok").Inc()
 	h.metrics.duration.Observe(time.Since(began).Seconds())
-	h.final.finish(number)
+	h.final.finish(who, number)
 }
 
 // write writes the families, the table's figures and the books.
@@ -190,6 +191,7 @@ func (h *Handler) take() *scrape {
 
 func (h *Handler) put(s *scrape) {
 	s.writer.to = nil
+	s.gzip.Reset(nil)
 	h.mu.Lock()
 	h.spare = s
 	h.mu.Unlock()

@@ -208,10 +208,7 @@ func redact(v any, key string) any {
 		if isSecret(key) && x != "" {
 			return redacted
 		}
-		if u, err := url.Parse(x); err == nil && u.User != nil {
-			return u.Redacted()
-		}
-		return x
+		return redactURL(x)
 	default:
 		if isSecret(key) {
 			return redacted
@@ -222,4 +219,23 @@ func redact(v any, key string) any {
 
 func isSecret(key string) bool {
 	return strings.HasSuffix(key, "headers") || secretKey.MatchString(key) && !strings.HasSuffix(key, "_file")
+}
+
+// redactURL masks the password and the values of the query of a URL: tokens are
+// passed in both.
+func redactURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User == nil && u.RawQuery == "" {
+		return s
+	}
+	if u.RawQuery != "" {
+		query := u.Query()
+		for _, values := range query {
+			for i := range values {
+				values[i] = "xxxxx"
+			}
+		}
+		u.RawQuery = query.Encode()
+	}
+	return u.Redacted()
 }

@@ -31,7 +31,7 @@ func TestPrintIsReadBack(t *testing.T) {
 
 func TestPrintHidesSecrets(t *testing.T) {
 	cfg := load(t, Sources{URIs: []string{"testdata/everything.good.yaml"}, Sets: []string{
-		"exporters.prometheusremotewrite/x={endpoint: 'https://user:hunter2@host/p', auth: {authenticator: a}, sigv4auth: {secret_key: hunter2}, tls: {key_pem: hunter2, key_file: /run/visible}, headers: {X-Org: hunter2}, api_key: 12345678901}",
+		"exporters.prometheusremotewrite/x={endpoint: 'https://user:hunter2@host/p?api_key=hunter2', auth: {authenticator: a}, sigv4auth: {secret_key: hunter2}, tls: {key_pem: hunter2, key_file: /run/visible}, headers: {X-Org: hunter2}, api_key: 12345678901}",
 		"ingest.als.tls.key_pem=hunter2", "ingest.als.tls.key_file=''",
 		"prometheus.response_headers={a: hunter2}",
 		"admin.token=hunter2-hunter2-hunter2",
@@ -45,7 +45,7 @@ func TestPrintHidesSecrets(t *testing.T) {
 			t.Errorf("%s is shown:\n%s", secret, printed)
 		}
 	}
-	for _, shown := range []string{"/run/visible", "backend:4317", "https://user:xxxxx@host/p"} {
+	for _, shown := range []string{"/run/visible", "backend:4317", "https://user:xxxxx@host/p?api_key=xxxxx"} {
 		if !strings.Contains(string(printed), shown) {
 			t.Errorf("%s is hidden:\n%s", shown, printed)
 		}
