@@ -110,7 +110,9 @@ func (f *Fleet) sendOne(ctx context.Context, i int, entries int64, rate float64,
 		f.next[i] = (f.next[i] + 1) % len(frames)
 		if err := f.streams[i].SendMsg(&fr.bytes); err != nil {
 			if errors.Is(err, io.EOF) { // the status is in RecvMsg
-				err = f.streams[i].RecvMsg(&alsv3.StreamAccessLogsResponse{})
+				if err = f.streams[i].RecvMsg(&alsv3.StreamAccessLogsResponse{}); err == nil {
+					err = errors.New("the server ended the stream")
+				}
 			}
 			return sent, fmt.Errorf("sending on stream %d: %w", i, err)
 		}
