@@ -30,14 +30,14 @@ lint: ## gofmt, go vet, staticcheck, go.mod is tidy
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$(go list $(PKGS)); do \
 	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; \
 	done
 
 bench: build ## figures against their references, into docs/benchmarks.md (about 10 minutes)
 	go run ./test/bench -write docs/benchmarks.md
 
-e2e: build ## end to end on real Envoy, Prometheus, Redis, Cassandra, Jaeger (fetched into .cache)
+e2e: build ## end to end on real Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger (fetched into .cache)
 	go run ./test/components fetch all
 	go test -tags e2e -count=1 -timeout 25m ./test/e2e/...
 

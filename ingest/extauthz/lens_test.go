@@ -18,7 +18,7 @@ func TestLensEqualsGeneratedDecoding(t *testing.T) {
 
 func FuzzLens(f *testing.F) {
 	f.Add(mustMarshal(f, sampleRequest(1)))
-	f.Add(append(mustMarshal(f, sampleRequest(1)), mustMarshal(f, sampleRequest(2))...))
+	f.Add(append(mustMarshal(f, tcpRequest()), mustMarshal(f, tcpRequest())...))
 	l := newTestLens()
 	f.Fuzz(func(t *testing.T, data []byte) { checkLens(t, l, data) })
 }

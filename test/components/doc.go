@@ -1,5 +1,5 @@
 // Command components brings the real programs that the tests and the demo run
-// (Envoy, Prometheus, Redis, Cassandra, Jaeger) into one cache, without root
+// (Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger) into one cache, without root
 // and without starting a service:
 //
 //	go run ./test/components list
