@@ -67,8 +67,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, h := range c.HTTPSend.Hosts {
-		if h == "" || strings.ContainsAny(h, "/ @") {
-			bad("http_send.hosts: %q is not a host name, as api.example.com or *.example.com, with an optional port", h)
+		if h == "" || strings.ContainsAny(h, "/ @*") {
+			bad("http_send.hosts: %q is not a host name, as api.example.com, with an optional port", h)
 		}
 	}
 	return errors.Join(errs...)

@@ -53,15 +53,12 @@ func (a *allowed) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // matchesHost compares host, maybe with a port, with a pattern of the
-// configuration: a name, *.name, either with a port that must then be equal.
+// configuration: a name, maybe with a port that must then be equal.
 func matchesHost(pattern, host string) bool {
 	name, port := splitPort(strings.ToLower(host))
 	wantName, wantPort := splitPort(strings.ToLower(pattern))
 	if wantPort != "" && wantPort != port {
 		return false
-	}
-	if suffix, ok := strings.CutPrefix(wantName, "*"); ok && strings.HasPrefix(suffix, ".") {
-		return len(name) > len(suffix) && strings.HasSuffix(name, suffix)
 	}
 	return name == wantName
 }

@@ -11,7 +11,8 @@ import "github.com/open-policy-agent/opa/v1/ast"
 // by references into the input. They mean the same: where the part is missing
 // both are undefined, and `with input` changes both. OPA can then index the rules
 // by the values compared with, and finds the value without evaluating a rule each
-// time. Policies that replace anything of data by `with` are left as they are.
+// time. Which of several conflicting values of a rule come to light may change, as it
+// does with OPA's index. Policies that replace anything of data by `with` are left as they are.
 func inlineAliases(c *ast.Compiler) *ast.Error {
 	if replacesData(c) {
 		return nil
