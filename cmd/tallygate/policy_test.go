@@ -67,6 +67,25 @@ func TestPolicyCommandLine(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 
+	tests := filepath.Join(dir, "with_tests")
+	if err := os.Mkdir(tests, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	policyFile(t, filepath.Join(tests, "p.rego"), "alice")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(tests, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("p_test.rego", "package envoy.authz_test\n\ntest_nobody if not data.envoy.authz.allow\n")
+	f(0, "1 passed, 0 failed, 0 skipped", "policy", "test", tests)
+	f(3, "", "policy", "test", tests, "--coverage", "101")
+	f(0, `"passed": true`, "policy", "test", tests, "-o", "json")
+	write("more_test.rego", "package envoy.more_test\n\ntest_nobody if data.envoy.authz.allow\n")
+	f(3, "FAIL  envoy.more_test.test_nobody", "policy", "test", tests)
+	f(0, "1 passed, 0 failed", "policy", "test", tests, "--run", "authz_test")
+
 	f(1, "asking 127.0.0.1:1", "check", "--target", "127.0.0.1:1")
 	f(2, "more than 0", "check", "-n", "0")
 }

@@ -1,0 +1,151 @@
+package opa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
+)
+
+// TestReport is what the tests of policies came to.
+type TestReport struct {
+	Tests []TestResult `json:"tests"`
+	// Coverage is the share of lines that the tests reach, in percent.
+	Coverage float64 `json:"coverage"`
+	// Uncovered are the lines they do not, as file:line or file:first-last.
+	Uncovered []string `json:"uncovered,omitempty"`
+}
+
+// TestResult is one rule whose name begins with test_.
+type TestResult struct {
+	Name    string        `json:"name"` // package and rule
+	At      string        `json:"at"`   // file:line
+	Passed  bool          `json:"passed"`
+	Skipped bool          `json:"skipped,omitempty"`
+	Err     string        `json:"error,omitempty"` // why it could not be evaluated
+	Took    time.Duration `json:"took_ns"`
+	Output  string        `json:"output,omitempty"` // of print
+}
+
+// Test runs the tests in cfg.Paths, those in *_test.rego too, whose names match
+// the regular expression run; all if it is empty. The built-ins that are
+// forbidden when policies are served are forbidden here.
+func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
+	src, err := Read(cfg.Paths)
+	if err != nil {
+		return nil, err
+	}
+	if err := src.addTests(cfg.Paths); err != nil {
+		return nil, err
+	}
+	caps := cfg.capabilities()
+	modules, err := parse(src, caps)
+	if err != nil {
+		return nil, err
+	}
+	data, err := src.data()
+	if err != nil {
+		return nil, err
+	}
+	store := inmem.NewFromASTObject(data)
+	txn, err := store.NewTransaction(ctx, storage.TransactionParams{})
+	if err != nil {
+		return nil, fmt.Errorf("opening the data: %w", err)
+	}
+	defer store.Abort(ctx, txn)
+	covered := cover.New()
+	c := ast.NewCompiler().WithCapabilities(caps).WithDefaultRegoVersion(ast.RegoV1).WithStrict(true).WithEnablePrintStatements(true)
+	results, err := tester.NewRunner().
+		SetCompiler(c).SetStore(store).SetModules(modules).
+		SetCoverageQueryTracer(covered).CapturePrintOutput(true).Filter(run).
+		RunTests(ctx, txn)
+	if err != nil {
+		if errs := (ast.Errors{}); errors.As(err, &errs) {
+			return nil, explain(errs)
+		}
+		return nil, fmt.Errorf("running the tests: %w", err)
+	}
+	r := &TestReport{}
+	for t := range results {
+		one := TestResult{
+			Name: strings.TrimPrefix(t.Package, "data.") + "." + t.Name, Passed: t.Pass(), Skipped: t.Skip,
+			Took: t.Duration, Output: string(t.Output),
+		}
+		if t.Location != nil {
+			one.At = location(t.Location)
+		}
+		if t.Error != nil {
+			one.Err = t.Error.Error()
+		}
+		r.Tests = append(r.Tests, one)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("running the tests: %w", err)
+	}
+	r.addCoverage(covered.Report(modules))
+	return r, nil
+}
+
+func (r *TestReport) addCoverage(c cover.Report) {
+	covered, all := 0, 0
+	for name, f := range c.Files {
+		if isTest(name) {
+			continue
+		}
+		covered += f.CoveredLines
+		all += f.CoveredLines + f.NotCoveredLines
+		for _, lines := range f.NotCovered {
+			at := fmt.Sprintf("%s:%d", name, lines.Start.Row)
+			if lines.End.Row != lines.Start.Row {
+				at += fmt.Sprintf("-%d", lines.End.Row)
+			}
+			r.Uncovered = append(r.Uncovered, at)
+		}
+	}
+	slices.Sort(r.Uncovered)
+	if all > 0 {
+		r.Coverage = 100 * float64(covered) / float64(all)
+	}
+}
+
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+
+// addTests reads the files that Read passes over.
+func (s *Sources) addTests(paths []string) error {
+	for _, p := range paths {
+		err := filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if name != p && strings.HasPrefix(d.Name(), ".") {
+				if d.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if d.IsDir() || !isTest(name) {
+				return nil
+			}
+			b, err := os.ReadFile(name)
+			if err == nil {
+				s.Modules[name] = string(b)
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("reading tests: %w", err)
+		}
+	}
+	return nil
+}
