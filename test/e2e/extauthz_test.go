@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -110,6 +111,16 @@ func TestExtAuthz(t *testing.T) {
 		if g.own(t, "tallygate_extauthz_checks_total{"+want+"}") == "0" {
 			t.Errorf("no checks with %s", want)
 		}
+	}
+}
+
+func TestExtAuthzExampleIsValid(t *testing.T) {
+	path, err := filepath.Abs(filepath.Join("..", "..", "examples", "envoy", "ext_authz.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Bed(t).ValidateEnvoy(t.Context(), path); err != nil {
+		t.Error(err)
 	}
 }
 
