@@ -15,7 +15,7 @@ func (f *Forward) appendCheckRequest(b []byte, now time.Time, r *http.Request, o
 	request := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(now.Unix()))
 	request = appendVarint(request, 2, uint64(now.Nanosecond()))
 	request = appendMessage(nil, 1, request)
-	request = appendMessage(request, 2, appendHTTP(nil, r, o, body, partial))
+	request = appendMessage(request, 2, appendHTTP(nil, f.cfg.Mode, r, o, body, partial))
 
 	attributes := appendMessage(nil, 1, f.appendSource(nil, r, o))
 	attributes = appendMessage(attributes, 4, request)
@@ -38,13 +38,16 @@ func (f *Forward) appendSource(b []byte, r *http.Request, o *original) []byte {
 	return appendString(b, 4, valid(principal))
 }
 
-func appendHTTP(b []byte, r *http.Request, o *original, body []byte, partial bool) []byte {
+const headerPartial = "X-Envoy-Auth-Partial-Body"
+
+func appendHTTP(b []byte, mode Mode, r *http.Request, o *original, body []byte, partial bool) []byte {
 	header := func(name, value string) {
 		b = appendMessage(b, 3, appendPair(nil, valid(name), valid(value)))
 	}
 	b = appendString(b, 2, o.method)
 	for name, values := range r.Header {
-		if slices.Contains(o.read, name) || name == "Connection" {
+		// Whether the body is whole only Envoy can know better than we do.
+		if slices.Contains(o.read, name) || name == "Connection" || name == headerPartial && mode != ModeEnvoy {
 			continue
 		}
 		separator := ","
@@ -57,7 +60,7 @@ func appendHTTP(b []byte, r *http.Request, o *original, body []byte, partial boo
 		header("content-length", formatInt(r.ContentLength))
 	}
 	if partial {
-		header("x-envoy-auth-partial-body", "true")
+		header(strings.ToLower(headerPartial), "true")
 	}
 	header(":authority", o.host)
 	header(":method", o.method)

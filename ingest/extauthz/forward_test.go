@@ -79,7 +79,7 @@ var spoofed = map[string]string{
 	"X-Forwarded-Method": "SPOOFED", "X-Forwarded-Proto": "spoofed", "X-Forwarded-Host": "spoofed", "X-Forwarded-Uri": "/spoofed",
 	"X-Forwarded-For": "6.6.6.6", "X-Real-Ip": "6.6.6.6", "Forwarded": "for=6.6.6.6",
 	"X-Forwarded-Client-Cert": "URI=spiffe://spoofed", "X-Envoy-Original-Path": "/spoofed", "X-Http-Method-Override": "SPOOFED",
-	"Tallygate.entrypoint": "spoofed", "X-Tallygate-Entrypoint": "spoofed", "X-Envoy-Auth-Partial-Body": "false",
+	"Tallygate.entrypoint": "spoofed", "X-Tallygate-Entrypoint": "spoofed", "X-Envoy-Auth-Partial-Body": "true",
 }
 
 func TestForwardIgnoresSpoofedHeaders(t *testing.T) {
@@ -122,6 +122,9 @@ func TestForwardIgnoresSpoofedHeaders(t *testing.T) {
 			if got := d.at(path); got != want {
 				t.Errorf("%s: %s = %v; want %v", mode, path, got, want)
 			}
+		}
+		if partial := d.at("attributes/request/http/headers/x-envoy-auth-partial-body"); partial != nil && mode != ModeEnvoy {
+			t.Errorf("%s: %v is believed", mode, partial)
 		}
 		if d.query.Entrypoint != "configured" || d.query.Listener != mesh.ListenerForwardAuth {
 			t.Errorf("%s: query %+v", mode, d.query)
