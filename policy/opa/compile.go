@@ -72,7 +72,7 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 	if g.txn, err = g.store.NewTransaction(ctx, storage.TransactionParams{}); err != nil {
 		return nil, fmt.Errorf("opening the data: %w", err)
 	}
-	ccfg, err := cache.ParseCachingConfig(nil)
+	ccfg, err := cache.ParseCachingConfig([]byte(builtinCaches))
 	if err != nil {
 		return nil, fmt.Errorf("setting up the caches of built-in functions: %w", err)
 	}
@@ -84,6 +84,14 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 	}
 	return g, nil
 }
+
+// builtinCaches bounds what built-in functions keep from one evaluation for the
+// next: responses of http.send by size; patterns, schemas and verified tokens by
+// number. OPA's defaults have no bound, and what is kept may come from requests.
+const builtinCaches = `{
+	"inter_query_builtin_cache": {"max_size_bytes": 67108864},
+	"inter_query_builtin_value_cache": {"max_num_entries": 10000}
+}`
 
 func parse(src *Sources, caps *ast.Capabilities) (map[string]*ast.Module, error) {
 	if len(src.Modules) == 0 {

@@ -3,7 +3,9 @@ package opa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +125,29 @@ allow if {
 	}
 	if d := time.Since(begin); d > 2*time.Second {
 		t.Errorf("took %v", d)
+	}
+}
+
+// Patterns that come from requests must not pile up.
+func TestBuiltinCachesAreBounded(t *testing.T) {
+	g := compile(t, `package p
+allow if regex.match(input.pattern, "x")`)
+	var before, after runtime.MemStats
+	evaluateMany := func(from, to int) {
+		for n := from; n < to; n++ {
+			r := &request{input: map[string]any{"pattern": fmt.Sprintf("a%d", n)}}
+			if _, err := g.Evaluate(context.Background(), "", r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.GC()
+	}
+	evaluateMany(0, 11_000)
+	runtime.ReadMemStats(&before)
+	evaluateMany(11_000, 22_000)
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
+		t.Errorf("grew by %d bytes", grown)
 	}
 }
 
