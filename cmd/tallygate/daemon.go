@@ -65,14 +65,19 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 			return nil, err
 		}
 	}
-	d.admin, err = admin.New(cfg.Admin, admin.Options{
+	opts := admin.Options{
 		Registerer: own,
 		Metrics:    prometheus.Gatherers{own, books},
 		Readiness:  d.ready,
 		Config:     func() ([]byte, error) { return d.cfg.Load().YAML() },
 		Proxies:    d.proxies,
 		Log:        log.Logger,
-	})
+	}
+	if p := d.policing; p != nil {
+		opts.Decisions = func() any { return p.decider.LastDecisions() }
+		opts.Shadow = func() any { return p.decider.LastDifferences() }
+	}
+	d.admin, err = admin.New(cfg.Admin, opts)
 	return d, err
 }
 

@@ -158,9 +158,13 @@ func TestServeShadow(t *testing.T) {
 		_, body := p.get(p.adminURL("/metrics"))
 		return sum(body, `tallygate_policy_shadow_decisions_total\{enforced="allow",rule="[^"]*",shadow="deny"`) > 0
 	})
-	if len(p.policing.decider.LastDifferences()) == 0 {
-		t.Error("no difference is kept")
+	if code, body := p.get(p.adminURL("/api/v1/shadow")); code != 200 || !strings.Contains(body, `"enforced":"allow"`) || !strings.Contains(body, `"x-user":"alice"`) {
+		t.Errorf("differences: %d %s", code, body)
 	}
+	p.until("the decisions are shown", func() bool {
+		code, body := p.get(p.adminURL("/api/v1/decisions"))
+		return code == 200 && strings.Contains(body, `"verdict":"allow"`)
+	})
 }
 
 // TestNoPolicyYet: readiness says no, and the configured answer is given.

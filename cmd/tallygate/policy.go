@@ -23,7 +23,7 @@ arguments or taken from the policy section of a configuration.`,
   tallygate policy deps policies/
   tallygate policy eval policies/ --path /orders/7 --header x-user=alice`,
 	}
-	cmd.AddCommand(newPolicyCheckCommand(), newPolicyDepsCommand(), newPolicyEvalCommand(), newPolicyTestCommand())
+	cmd.AddCommand(newPolicyCheckCommand(), newPolicyDepsCommand(), newPolicyEvalCommand(), newPolicyTestCommand(), newPolicyDiffCommand())
 	return cmd
 }
 

@@ -90,6 +90,40 @@ func TestPolicyCommandLine(t *testing.T) {
 	f(2, "more than 0", "check", "-n", "0")
 }
 
+// TestPolicyDiff: what a decision log recorded is judged by two policies.
+func TestPolicyDiff(t *testing.T) {
+	dir := t.TempDir()
+	one, two, log := filepath.Join(dir, "one.rego"), filepath.Join(dir, "two.rego"), filepath.Join(dir, "decisions.json")
+	policyFile(t, one, "alice")
+	policyFile(t, two, "bob")
+	p := startProc(t, withPolicy(one), "policy.decision_log.sinks=['file:"+log+"']", "policy.decision_log.input_sample=1")
+	c := p.checks(t)
+	p.until("alice may pass", func() bool { return allows(t, c, "alice") })
+	allows(t, c, "bob")
+	allows(t, c, "carol")
+	p.until("it is logged", func() bool {
+		b, err := os.ReadFile(log)
+		return err == nil && strings.Contains(string(b), "carol")
+	})
+	f := func(wantCode int, want []string, args ...string) {
+		t.Helper()
+		out, err := command(t, append([]string{"policy", "diff"}, args...)...).CombinedOutput()
+		if code := exitCode(err); code != wantCode {
+			t.Errorf("diff %q: exit code %d; want %d\n%s", args, code, wantCode, out)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(out), w) {
+				t.Errorf("diff %q: no %q in\n%s", args, w, out)
+			}
+		}
+	}
+	f(3, []string{"allow→deny", "deny→allow", "requests judged by both"}, "--old", one, "--new", two, "--log", log)
+	f(3, []string{`"change": "allow→deny"`}, "--old", one, "--new", two, "--log", log, "-o", "json")
+	f(0, nil, "--old", one, "--new", one, "--log", log)
+	f(2, []string{"are needed"}, "--old", one)
+	f(1, []string{"line 1 of the log"}, "--old", one, "--new", two, "--log", one)
+}
+
 func TestCheckCommand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy.rego")
 	policyFile(t, path, "alice")

@@ -23,6 +23,8 @@ type Options struct {
 	Readiness  *Readiness             // for /readyz
 	Config     func() ([]byte, error) // for /debug/config: YAML without secrets
 	Proxies    func() any             // for /api/v1/proxies: becomes JSON
+	Decisions  func() any             // for /api/v1/decisions; nil without the policy plane
+	Shadow     func() any             // for /api/v1/shadow; nil without the policy plane
 	Log        *slog.Logger
 }
 
@@ -59,7 +61,11 @@ func (s *Server) mux() *http.ServeMux {
 
 	trusted := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.guard.trusted(h)) }
 	trusted("GET /debug/config", s.serveConfig)
-	trusted("GET /api/v1/proxies", s.serveProxies)
+	trusted("GET /api/v1/proxies", serveJSON(s.opts.Proxies))
+	if s.opts.Decisions != nil {
+		trusted("GET /api/v1/decisions", serveJSON(s.opts.Decisions))
+		trusted("GET /api/v1/shadow", serveJSON(s.opts.Shadow))
+	}
 	trusted("GET /debug/pprof/", pprof.Index)
 	trusted("GET /debug/pprof/cmdline", pprof.Cmdline)
 	trusted("GET /debug/pprof/profile", pprof.Profile)
@@ -79,14 +85,16 @@ func (s *Server) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	w.Write(b)
 }
 
-func (s *Server) serveProxies(w http.ResponseWriter, _ *http.Request) {
-	b, err := json.Marshal(s.opts.Proxies())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+func serveJSON(read func() any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		b, err := json.Marshal(read())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(b)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(b)
 }
 
 // Listen opens the listener. Its errors begin with the key path.

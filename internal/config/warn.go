@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/tallygate/tallygate/ingest"
@@ -18,6 +19,12 @@ func (c *Config) Warnings() []Problem {
 	}
 	if !verified && logs.Identity == als.IdentityStrict {
 		ps.add("ingest.als.identity", "is strict, but without tls.client_ca_file no stream has a certificate to check")
+	}
+	if checks := &c.Ingest.ExtAuthz; c.RunsPolicy() && !local(&checks.AddrConfig) && (!checks.TLS.HasValue() || checks.TLS.Get().ClientCAFile == "") {
+		ps.add("ingest.extauthz.tls.client_ca_file", "is not set and %s is not loopback: whoever reaches the port may ask, and claim to be any proxy", checks.Endpoint)
+	}
+	if c.RunsPolicy() && slices.Contains(c.Policy.Get().OPA.Paths, "builtin:permissive") && !local(&c.Ingest.ExtAuthz.AddrConfig) {
+		ps.add("policy.paths", "has the permissive example, and %s is not loopback: every request of a mesh is allowed", c.Ingest.ExtAuthz.Endpoint)
 	}
 	if !c.Admin.TLS.HasValue() && !local(&c.Admin.AddrConfig) {
 		ps.add("admin.tls", "is not set and %s is not loopback: the bearer token crosses the network in plain text", c.Admin.Endpoint)

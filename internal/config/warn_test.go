@@ -22,6 +22,10 @@ func TestWarnings(t *testing.T) {
 	f([]string{"ingest.als.endpoint=0.0.0.0:9001", "admin.endpoint=':8282'"},
 		"admin.tls: is not set and :8282 is not loopback: the bearer token crosses the network in plain text",
 		"ingest.als.tls.client_ca_file: is not set and 0.0.0.0:9001 is not loopback: whoever reaches the port may report anything")
+	f([]string{"ingest.extauthz.endpoint=0.0.0.0:9191"},
+		"ingest.extauthz.tls.client_ca_file: is not set and 0.0.0.0:9191 is not loopback: whoever reaches the port may ask, and claim to be any proxy",
+		"policy.paths: has the permissive example, and 0.0.0.0:9191 is not loopback: every request of a mesh is allowed")
+	f([]string{"ingest.extauthz.endpoint=0.0.0.0:9191", "planes=[telemetry]"})
 	mtls := "ingest.als.tls={cert_file: a, key_file: b, client_ca_file: c}"
 	f([]string{"ingest.als.endpoint=0.0.0.0:9001", mtls, "ingest.als.identity=strict"})
 	f([]string{"ingest.als.identity=strict", "exporters={debug: {}}"},

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tallygate/tallygate/mesh"
+	"github.com/tallygate/tallygate/policy"
+	"github.com/tallygate/tallygate/policy/opa"
+)
+
+// diffReport is what policy diff found.
+type diffReport struct {
+	Judged  int          `json:"judged"`
+	Skipped int          `json:"skipped"` // records without an input
+	Changes []diffChange `json:"changes"`
+}
+
+// diffChange is a kind of request that is judged differently.
+type diffChange struct {
+	Change     string `json:"change"` // allow→deny
+	OldRule    string `json:"old_rule"`
+	NewRule    string `json:"new_rule"`
+	Entrypoint string `json:"entrypoint"`
+	Method     string `json:"method,omitempty"`
+	Path       string `json:"path,omitempty"`
+	Caller     string `json:"caller,omitempty"` // principal of the first
+	Count      int    `json:"count"`
+	ID         string `json:"decision_id,omitempty"` // of the first
+}
+
+func newPolicyDiffCommand() *cobra.Command {
+	var flags policyFlags
+	var before, after []string
+	var log, output string
+	cmd := &cobra.Command{
+		Use:   "diff --old path --new path --log file",
+		Short: "Replay recorded requests through two sets of policies and show what changes",
+		Long: `Diff judges the inputs of a decision log (JSON lines, as policy.decision_log
+writes them to a file) by an old and a new set of policies and shows the requests
+whose verdict changes, by rule, route and caller. Records without an input are
+passed over; what was masked when they were written is judged as masked.
+
+Exit codes: 0 nothing changes, 1 the log cannot be read, 2 the policies are not
+valid, 3 something changes.`,
+		Example: `  tallygate policy diff --old policies/ --new candidate/ --log decisions.json
+  tallygate policy diff --old policies/ --new candidate/ --log - -o json < decisions.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return &exitError{exitUsage, fmt.Errorf("-o %s: want text or json", output)}
+			}
+			if len(before) == 0 || len(after) == 0 || log == "" {
+				return &exitError{exitUsage, errors.New("--old, --new and --log are needed")}
+			}
+			a, _, err := flags.compile(cmd, before)
+			if err != nil {
+				return fmt.Errorf("--old: %w", err)
+			}
+			b, _, err := flags.compile(cmd, after)
+			if err != nil {
+				return fmt.Errorf("--new: %w", err)
+			}
+			in := cmd.InOrStdin()
+			if log != "-" {
+				f, err := os.Open(log)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			r, err := diff(cmd.Context(), a, b, in)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				err = enc.Encode(r)
+			} else {
+				r.print(cmd.OutOrStdout())
+			}
+			if err == nil && len(r.Changes) > 0 {
+				return &exitError{exitMissing, errors.New("")}
+			}
+			return err
+		},
+	}
+	flags.add(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&before, "old", nil, "`path` of the policies in force; repeats")
+	f.StringArrayVar(&after, "new", nil, "`path` of the policies to be; repeats")
+	f.StringVar(&log, "log", "", "decision log `file`; - is standard input")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+// maxRecord bounds a line of a log.
+const maxRecord = 16 << 20
+
+func diff(ctx context.Context, a, b *opa.Generation, log io.Reader) (*diffReport, error) {
+	r := &diffReport{}
+	found := map[diffChange]*diffChange{}
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, maxRecord)
+	for n := 1; lines.Scan(); n++ {
+		var rec policy.Record
+		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
+			return nil, fmt.Errorf("line %d of the log: %w", n, err)
+		}
+		if len(rec.Input) == 0 {
+			r.Skipped++
+			continue
+		}
+		in, err := policy.ParseInput(rec.Input)
+		if err != nil {
+			return nil, fmt.Errorf("line %d of the log: %w", n, err)
+		}
+		name := rec.Entrypoint
+		if name == entrypointName("") {
+			name = ""
+		}
+		was, oldRule := replay(ctx, a, name, in)
+		is, newRule := replay(ctx, b, name, in)
+		r.Judged++
+		if was == is {
+			continue
+		}
+		key := diffChange{
+			Change: was + "→" + is, OldRule: oldRule, NewRule: newRule, Entrypoint: rec.Entrypoint,
+			Method: textAt(in, "attributes", "request", "http", "method"), Path: textAt(in, "attributes", "request", "http", "path"),
+			Caller: textAt(in, "attributes", "source", "principal"),
+		}
+		c := found[key]
+		if c == nil {
+			c = new(diffChange)
+			*c = key
+			c.ID = rec.ID
+			found[key] = c
+		}
+		c.Count++
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	for _, c := range found {
+		r.Changes = append(r.Changes, *c)
+	}
+	slices.SortFunc(r.Changes, func(x, y diffChange) int {
+		return cmp.Or(cmp.Compare(x.Change, y.Change), cmp.Compare(y.Count, x.Count), cmp.Compare(x.Path, y.Path), cmp.Compare(x.Caller, y.Caller), cmp.Compare(x.ID, y.ID))
+	})
+	return r, nil
+}
+
+// replay returns allow, deny or error, and the rule that decided.
+func replay(ctx context.Context, g *opa.Generation, entrypoint string, in *policy.Input) (verdict, rule string) {
+	res, err := g.Evaluate(ctx, entrypoint, in)
+	switch {
+	case err != nil:
+		return "error", err.Error()
+	case res.Verdict.Allowed:
+		return "allow", res.Verdict.Rule
+	}
+	return "deny", res.Verdict.Rule
+}
+
+func textAt(in *policy.Input, path ...string) string {
+	v, _ := in.Lookup(mesh.Path(path))
+	return v.Text
+}
+
+func (r *diffReport) print(w io.Writer) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(r.Changes) > 0 {
+		fmt.Fprintln(tw, "CHANGE\tREQUESTS\tMETHOD\tPATH\tCALLER\tOLD RULE\tNEW RULE")
+	}
+	for _, c := range r.Changes {
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Change, c.Count, c.Method, c.Path, c.Caller, c.OldRule, c.NewRule)
+	}
+	tw.Flush()
+	fmt.Fprintf(w, "%d requests judged by both, %d records without an input passed over\n", r.Judged, r.Skipped)
+}
