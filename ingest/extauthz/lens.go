@@ -29,7 +29,10 @@ type lens struct {
 	body bodyParts
 }
 
-var _ mesh.Request = (*lens)(nil)
+var (
+	_ mesh.Request = (*lens)(nil)
+	_ mesh.Prober  = (*lens)(nil)
+)
 
 // reset makes l a lens on the CheckRequest b, which it keeps until the next
 // reset. It returns false if the generated code would refuse b; damage inside of
@@ -94,6 +97,31 @@ func (l *lens) Lookup(p mesh.Path) (mesh.Value, bool) {
 		return navigate(v, p[1:])
 	}
 	return l.find(&l.view, checkRequest.root, p)
+}
+
+// Probe implements [mesh.Prober].
+func (l *lens) Probe(p mesh.Path) (mesh.Kind, bool) {
+	n := checkRequest.root
+	for i, name := range p {
+		if n = n.child(name); n == nil || !l.has(n) {
+			break
+		}
+		if n.kind == kindMessage && i+1 < len(p) {
+			continue
+		}
+		if i+1 == len(p) && (n.kind == kindMessage || n.kind == kindStrings) {
+			return mesh.KindObject, true
+		}
+		if i+1 == len(p) && n.kind == kindBytes {
+			return mesh.KindString, len(l.bytes(n)) > 0
+		}
+		break
+	}
+	if len(p) == 0 {
+		return mesh.KindObject, true
+	}
+	v, ok := l.Lookup(p)
+	return v.Kind, ok
 }
 
 // find returns the value at a path below a message.

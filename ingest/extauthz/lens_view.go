@@ -94,15 +94,23 @@ func (v *view) index(n *node, from, to int) bool {
 	return true
 }
 
+// addEntry notes the entry of a map at v.b[from:to].
 func (v *view) addEntry(of uint8, from, to int) bool {
 	e := entry{slot: of, at: uint32(from)}
 	b := v.b[:to]
+	// As every encoder writes it: the key, the value, nothing else.
+	if i := from; to-i > 3 && b[i] == 1<<3|wireBytes && b[i+1] < 0x80 {
+		if j := i + 2 + int(b[i+1]); j+1 < to && b[j] == 2<<3|wireBytes && b[j+1] < 0x80 && j+2+int(b[j+1]) == to {
+			e.key, e.keyEnd, e.value, e.valueEnd = uint32(i+2), uint32(j), uint32(j+2), uint32(to)
+			v.entries = append(v.entries, e)
+			// What lies around key and value is ASCII.
+			return utf8.Valid(b[i:])
+		}
+	}
 	for i := from; i < to; {
-		tag, at, end := short(b, i)
+		tag, at, end := next(b, i)
 		if end < 0 {
-			if tag, at, end = next(b, i); end < 0 {
-				return false
-			}
+			return false
 		}
 		switch tag {
 		case 1<<3 | wireBytes:

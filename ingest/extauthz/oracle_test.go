@@ -124,6 +124,9 @@ func checkLens(t testing.TB, l *lens, data []byte) {
 		if !ok {
 			t.Fatalf("%s: absent (%s); want %v in %x", p, l.problem, want, data)
 		}
+		if k, ok := l.Probe(p); !ok || k != v.Kind {
+			t.Fatalf("%s: Probe says %d, %v; want %d", p, k, ok, v.Kind)
+		}
 		got := plain(v)
 		if m, ok := got.(map[string]any); ok && len(p) == 0 {
 			delete(m, nameParsedBody)
@@ -148,6 +151,9 @@ func checkLens(t testing.TB, l *lens, data []byte) {
 			for _, name := range []string{"address", "http", "principal", "headers", "portValue", "pipe", "filterMetadata", "size"} {
 				if _, ok := want[name]; ok {
 					continue
+				}
+				if _, ok := l.Probe(append(p[:len(p):len(p)], name)); ok {
+					t.Fatalf("Probe finds %s.%s in %x", p, name, data)
 				}
 				if v, ok := l.Lookup(append(p[:len(p):len(p)], name)); ok {
 					t.Fatalf("%s.%s is there: %v in %x", p, name, plain(v), data)
