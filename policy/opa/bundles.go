@@ -28,14 +28,9 @@ type bundles struct {
 	manager *plugins.Manager
 	change  chan struct{}
 
-	mu     sync.Mutex
-	staged *staged
-}
-
-// staged is what was copied after an activation, or why one failed.
-type staged struct {
-	src *Sources
-	err error
+	mu  sync.Mutex
+	src *Sources // copied after the latest activation; nil before the first
+	err error    // why a download or an activation after that failed
 }
 
 func newBundles(cfg Config, log *slog.Logger) (*bundles, error) {
@@ -80,7 +75,13 @@ func (b *bundles) start(ctx context.Context) (stop func(), err error) {
 }
 
 // waiting reports whether a bundle is to come.
-func (b *bundles) waiting() bool { return b != nil && b.latest() == nil }
+func (b *bundles) waiting() bool {
+	if b == nil {
+		return false
+	}
+	src, _ := b.latest()
+	return src == nil
+}
 
 func (b *bundles) changed() <-chan struct{} {
 	if b == nil {
@@ -89,15 +90,21 @@ func (b *bundles) changed() <-chan struct{} {
 	return b.change
 }
 
-func (b *bundles) latest() *staged {
+// latest returns what was activated last, nil if nothing was, and what has failed
+// since.
+func (b *bundles) latest() (*Sources, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.staged
+	return b.src, b.err
 }
 
-func (b *bundles) put(s *staged) {
+// put notes an activation if src is not nil, else only err.
+func (b *bundles) put(src *Sources, err error) {
 	b.mu.Lock()
-	b.staged = s
+	if src != nil {
+		b.src = src
+	}
+	b.err = err
 	b.mu.Unlock()
 	select {
 	case b.change <- struct{}{}:
@@ -107,11 +114,13 @@ func (b *bundles) put(s *staged) {
 
 // status hears of downloads and activations. What fails never reaches the store.
 func (b *bundles) status(s pluginbundle.Status) {
-	if s.Code == "" {
+	if s.Code != "" {
+		b.put(nil, errors.Join(append([]error{fmt.Errorf("bundle %s: %s", s.Name, s.Message)}, s.Errors...)...))
 		return
 	}
-	errs := append([]error{fmt.Errorf("bundle %s: %s", s.Name, s.Message)}, s.Errors...)
-	b.put(&staged{err: errors.Join(errs...)})
+	if _, err := b.latest(); err != nil {
+		b.put(nil, nil) // it works again, with nothing new
+	}
 }
 
 // copyOut runs within each commit that changed policies.
@@ -119,9 +128,9 @@ func (b *bundles) copyOut(txn storage.Transaction) {
 	src, err := b.snapshot(context.Background(), txn)
 	switch {
 	case err != nil:
-		b.put(&staged{err: fmt.Errorf("reading activated bundles: %w", err)})
+		b.put(nil, fmt.Errorf("reading activated bundles: %w", err))
 	case src != nil:
-		b.put(&staged{src: src})
+		b.put(src, nil)
 	}
 }
 

@@ -23,9 +23,11 @@ type Loader struct {
 	files *Sources   // as read last; nil if that failed
 	state uint64     // stamp of the files at that time
 	sum   string     // digest of them
+	built *Sources   // of bundles, as compiled last with success
 
-	mu     sync.Mutex
-	active Active
+	mu      sync.Mutex
+	active  Active
+	errFrom string // where active.Err is from
 }
 
 // Active says what is in use.
@@ -95,10 +97,34 @@ func (l *Loader) Run(ctx context.Context) error {
 		case <-poll:
 			l.poll(ctx, n%rereadEvery == 0)
 		case <-l.bundles.changed():
-			l.load.Lock()
-			_ = l.reload(ctx, fromBundles)
-			l.load.Unlock()
+			l.activate(ctx)
 		}
+	}
+}
+
+// activate takes up what the bundles have become.
+func (l *Loader) activate(ctx context.Context) {
+	l.load.Lock()
+	defer l.load.Unlock()
+	src, err := l.bundles.latest()
+	switch {
+	case err != nil:
+		l.refuse(fromBundles, err)
+	case src == l.built:
+		l.recovered()
+	default:
+		_ = l.reload(ctx, fromBundles)
+	}
+}
+
+// recovered takes back a failure of bundles that has passed.
+func (l *Loader) recovered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.active.Err != nil && l.errFrom == fromBundles {
+		l.active.Err, l.active.At = nil, time.Now()
+		l.m.success.Set(1)
+		l.log.Info("bundles can be loaded again; the policies in use are the latest")
 	}
 }
 
@@ -176,25 +202,26 @@ func (l *Loader) compile(ctx context.Context, from string) (*Generation, error) 
 	if l.bundles == nil {
 		return CompileSources(ctx, &l.cfg, l.files)
 	}
-	staged := l.bundles.latest()
-	if staged == nil {
+	bundled, _ := l.bundles.latest()
+	if bundled == nil {
 		return nil, errWaiting
 	}
-	if staged.err != nil {
-		return nil, staged.err
-	}
-	src, err := staged.src.with(l.files)
+	src, err := bundled.with(l.files)
 	if err != nil {
 		return nil, err
 	}
-	return CompileSources(ctx, &l.cfg, src)
+	g, err := CompileSources(ctx, &l.cfg, src)
+	if err == nil {
+		l.built = bundled
+	}
+	return g, err
 }
 
 func (l *Loader) refuse(from string, err error) {
 	l.m.refusals.WithLabelValues(from).Inc()
 	l.m.success.Set(0)
 	l.mu.Lock()
-	l.active.Err, l.active.At = err, time.Now()
+	l.active.Err, l.active.At, l.errFrom = err, time.Now(), from
 	inUse := l.active.Generation
 	l.mu.Unlock()
 	args := []any{"source", from, "error", err}

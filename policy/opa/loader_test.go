@@ -190,6 +190,10 @@ func TestLoaderBundlesOverHTTP(t *testing.T) {
 	var unchanged atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tag := etag.Load().(string)
+		if tag == "broken" {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		if r.Header.Get("If-None-Match") == tag {
 			unchanged.Add(1)
 			w.WriteHeader(http.StatusNotModified)
@@ -213,6 +217,14 @@ bundles: {authz: {service: s, resource: /b.tar.gz, polling: {min_delay_seconds: 
 		t.Errorf("got %q, %+v", g.Revision, l.Active())
 	}
 	wait(t, "304", func() bool { return unchanged.Load() > 0 })
+
+	etag.Store("broken")
+	wait(t, "failure", func() bool { return strings.Contains(fmt.Sprint(l.Active().Err), "authz") })
+	etag.Store(`"1"`)
+	wait(t, "recovery", func() bool { return l.Active().Err == nil })
+	if l.Active().Generation != g {
+		t.Error("a failure changed what is in use")
+	}
 
 	serve(`"2"`, map[string]string{"/.manifest": `{"revision": "two"}`, "/p.rego": "package p\nallow if {"})
 	wait(t, "refusal by OPA", func() bool { return strings.Contains(fmt.Sprint(l.Active().Err), "p.rego:2") })
