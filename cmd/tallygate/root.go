@@ -9,16 +9,18 @@ import (
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tallygate",
-		Short: "Rate, errors and duration of a service mesh from Envoy's access logs",
+		Short: "Telemetry and policy of a service mesh: metrics from Envoy's access logs, decisions from Rego",
 		Long: `Tallygate takes the access logs that Envoy proxies stream to it over gRPC and
 serves rate, errors and duration of every edge of the mesh to Prometheus, under
-Istio's metric names.
+Istio's metric names. Asked by Envoy, nginx or Traefik whether a request may
+pass, it answers from Rego policies through a decision cache.
 
 Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
 is wrong; 3 doctor found something missing, a check was denied. Each command says
 which it uses.`,
 		Example: `  tallygate serve
   tallygate doctor
+  tallygate policy check policies/
   tallygate config init tallygate.yaml`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
