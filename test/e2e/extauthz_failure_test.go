@@ -4,7 +4,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,7 +31,7 @@ func TestExtAuthzFailures(t *testing.T) {
 	failure := func(reason string) string {
 		return g.own(t, fmt.Sprintf("tallygate_extauthz_failures_total{reason=%q}", reason))
 	}
-	errors := func() int64 {
+	proxyErrors := func() int64 {
 		t.Helper()
 		stats, err := g.envoy.Stats(t.Context(), "ext_authz")
 		if err != nil {
@@ -44,9 +47,9 @@ func TestExtAuthzFailures(t *testing.T) {
 	if a.app.Header.Get("x-envoy-auth-failure-mode-allowed") != "" {
 		t.Error("an answer of Tallygate was taken for a failure")
 	}
-	before := errors()
+	before := proxyErrors()
 	want("slow, left to a proxy that fails closed", g.closed, "/proxys/slow", 503)
-	if after := errors(); after != before+1 {
+	if after := proxyErrors(); after != before+1 {
 		t.Errorf("Envoy counts %d errors; want %d: error_response is none to it", after, before+1)
 	}
 	a = want("slow, left to a proxy that fails open", g.open, "/proxys/slow", 200)
@@ -63,6 +66,13 @@ func TestExtAuthzFailures(t *testing.T) {
 	if err := g.tallygate.Pause(); err != nil {
 		t.Fatal(err)
 	}
+	Eventually(t, 10*time.Second, func(context.Context) error { // the signal takes its time
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.tallygate.PID()))
+		if err == nil && !strings.Contains(string(status), "\nState:\tT") {
+			err = errors.New("it still runs")
+		}
+		return err
+	})
 	began := time.Now()
 	want("stalled, fails closed", g.closed, "/allow", 403)
 	want("stalled, fails open", g.open, "/nothing", 200)
