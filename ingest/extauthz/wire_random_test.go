@@ -110,7 +110,7 @@ func (w wireWriter) message(md protoreflect.MessageDescriptor, depth int) (b []b
 
 func TestLensEqualsGeneratedDecodingOfRandomWire(t *testing.T) {
 	l := newTestLens()
-	compared, n := 0, 20_000
+	compared, n := 0, 10_000
 	if testing.Short() {
 		n = 2000
 	}
