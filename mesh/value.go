@@ -3,8 +3,9 @@ package mesh
 import "strings"
 
 // Path leads from the root of the contract input to a value, as
-// {"attributes", "request", "http", "headers", "x-user"}. The empty Path is the
-// whole input.
+// {"attributes", "request", "http", "headers", "x-user"}. An element of an array
+// has its index for a name: {"parsed_path", "0"}. The empty Path is the whole
+// input.
 type Path []string
 
 // String returns the path as Rego spells it.

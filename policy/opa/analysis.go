@@ -201,22 +201,57 @@ func (a *analysis) resolve(s *scope, ref ast.Ref, seen map[ast.Var]bool) (o orig
 	return o.extend(ref[1:])
 }
 
-// extend follows the constant strings of ref.
+// extend follows the constant elements of ref that a path can hold. Where all
+// are followed for all origins, it is exact.
 func (o origins) extend(ref ast.Ref) (out origins, exact bool) {
-	var names []string
-	for _, t := range ref {
-		name, ok := t.Value.(ast.String)
-		if !ok {
-			break
-		}
-		names = append(names, string(name))
-	}
-	out = make(origins, len(o))
+	out, exact = make(origins, len(o)), true
 	for _, p := range o {
-		q := join(p, names...)
+		q := join(p)
+		for _, t := range ref {
+			name, ok := element(q, t)
+			if !ok {
+				exact = false
+				break
+			}
+			q = append(q, name)
+		}
 		out[q.String()] = q
 	}
-	return out, len(names) == len(ref)
+	if len(o) == 0 {
+		for _, t := range ref {
+			_, ok := t.Value.(ast.String)
+			exact = exact && ok
+		}
+	}
+	return out, exact
+}
+
+// element gives the name of t below p. What looks like an index names an element
+// of an array as well as a field, and is followed only where arrays are common:
+// the shape then has the kind of what is at p.
+func element(p mesh.Path, t *ast.Term) (name string, ok bool) {
+	switch v := t.Value.(type) {
+	case ast.String:
+		return string(v), !isIndex(string(v)) || parsed(p)
+	case ast.Number:
+		return string(v), isIndex(string(v)) && parsed(p)
+	}
+	return "", false
+}
+
+func parsed(p mesh.Path) bool {
+	return len(p) > 0 && (p[0] == "parsed_path" || p[0] == "parsed_query" || p[0] == "parsed_body")
+}
+
+// isIndex reports whether name is spelt as the index of an array's element is. No
+// array is long enough for more than six digits.
+func isIndex(name string) bool {
+	for _, c := range name {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return name == "0" || name != "" && name[0] != '0' && len(name) <= 6
 }
 
 func (o origins) add(more origins) origins {

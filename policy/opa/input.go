@@ -3,6 +3,7 @@ package opa
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -57,7 +58,11 @@ func (n *node) build(r mesh.Request) *ast.Term {
 		if !ok {
 			return nil
 		}
-		if k != mesh.KindObject {
+		switch k {
+		case mesh.KindObject:
+		case mesh.KindArray:
+			return n.array(r)
+		default:
 			return placeholder(k)
 		}
 	}
@@ -73,6 +78,30 @@ func (n *node) build(r mesh.Request) *ast.Term {
 	return ast.NewTerm(ast.NewObject(items...))
 }
 
+// array makes an array of the elements that are read, with null for those before
+// and between them that are not.
+func (n *node) array(r mesh.Request) *ast.Term {
+	var elems []*ast.Term
+	for _, c := range n.children {
+		if !isIndex(c.path[len(c.path)-1]) {
+			continue
+		}
+		t := c.build(r)
+		if t == nil {
+			continue
+		}
+		i, err := strconv.Atoi(c.path[len(c.path)-1])
+		if err != nil {
+			continue
+		}
+		for len(elems) <= i {
+			elems = append(elems, ast.NullTerm())
+		}
+		elems[i] = t
+	}
+	return ast.ArrayTerm(elems...)
+}
+
 // placeholder stands for a value of which only the kind can be read.
 func placeholder(k mesh.Kind) *ast.Term {
 	switch k {
@@ -82,10 +111,6 @@ func placeholder(k mesh.Kind) *ast.Term {
 		return ast.InternedTerm(0)
 	case mesh.KindString:
 		return ast.InternedEmptyString
-	case mesh.KindArray:
-		return ast.ArrayTerm()
-	case mesh.KindObject:
-		return ast.ObjectTerm()
 	}
 	return ast.NullTerm()
 }

@@ -18,7 +18,7 @@ type generator struct {
 
 var (
 	keys = []string{"a", "b", "c"}
-	tops = []string{"a", "b", "c", "d", "e", "f", "g", "h"} // so many that not all are read
+	tops = []string{"a", "b", "c", "d", "e", "parsed_path", "parsed_query", "parsed_body"} // so many that not all are read
 )
 
 func (g *generator) pick(s []string) string { return s[g.IntN(len(s))] }
@@ -65,8 +65,8 @@ func (b *body) selectors(n int) string {
 		switch {
 		case len(b.vars) > 0 && b.g.one(30):
 			fmt.Fprintf(&s, "[%s]", b.g.pick(b.vars))
-		case b.g.one(25):
-			s.WriteString("[0]")
+		case b.g.one(7):
+			s.WriteString(b.g.pick([]string{"[0]", "[1]", "[2]", `["0"]`, `["1"]`}))
 		case !b.negated && b.g.one(18):
 			s.WriteString("[_]")
 		case b.g.one(25):
@@ -381,7 +381,7 @@ func (g *generator) input() map[string]any {
 }
 
 func (g *generator) any(depth int) any {
-	n := g.IntN(16)
+	n := g.IntN(20)
 	if depth == 0 {
 		n = g.IntN(5)
 	}
@@ -394,9 +394,9 @@ func (g *generator) any(depth int) any {
 		return g.pick(keys)
 	case 4:
 		return nil
-	case 5:
+	case 5, 6, 7:
 		s := []any{}
-		for range g.IntN(3) {
+		for range g.IntN(4) {
 			s = append(s, g.any(depth-1))
 		}
 		return s
@@ -406,6 +406,9 @@ func (g *generator) any(depth int) any {
 			if !g.one(6) {
 				m[k] = g.any(depth - 1)
 			}
+		}
+		if g.one(5) {
+			m[g.pick([]string{"0", "1"})] = g.any(depth - 1)
 		}
 		return m
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,11 +31,19 @@ func newRequest(t testing.TB, text string) *request {
 func (r *request) find(p mesh.Path) (any, bool) {
 	v := r.input
 	for _, name := range p {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if v, ok = m[name]; !ok {
+		switch x := v.(type) {
+		case map[string]any:
+			var ok bool
+			if v, ok = x[name]; !ok {
+				return nil, false
+			}
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(x) || strconv.Itoa(i) != name {
+				return nil, false
+			}
+			v = x[i]
+		default:
 			return nil, false
 		}
 	}

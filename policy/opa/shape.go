@@ -20,7 +20,8 @@ type Shape struct {
 	// one empty path is the whole input.
 	Paths []mesh.Path
 	// Kinds are the values of which only presence and kind can matter, such as
-	// that of input.attributes after a := input.attributes. They belong to the
+	// that of input.attributes after a := input.attributes, or of what has an
+	// element read by its index. They belong to the
 	// key of a decision as Paths do; mesh.Probe reads them. None is at or below
 	// one of Paths; sorted.
 	Kinds []mesh.Path
@@ -79,6 +80,7 @@ var unique = []struct {
 // deriveShape finds the shape of e.
 func (g *Generation) deriveShape(e *entry) *Shape {
 	a := analyse(g.compiler, e.ref)
+	a.indexed()
 	s := &Shape{reads: map[string]string{}, builtins: a.builtins, TTL: e.annotated}
 	for _, r := range a.values {
 		s.Paths = append(s.Paths, r.path)
@@ -98,6 +100,22 @@ func (g *Generation) deriveShape(e *entry) *Shape {
 	}
 	s.judge(e)
 	return s
+}
+
+// indexed adds the kinds that tell an element of an array from a field.
+func (a *analysis) indexed() {
+	for _, m := range []map[string]read{a.values, a.kinds} {
+		for _, r := range slices.Collect(maps.Values(m)) {
+			for i, name := range r.path {
+				if i > 0 && isIndex(name) {
+					p := r.path[:i]
+					if _, ok := a.kinds[p.String()]; !ok {
+						a.kinds[p.String()] = read{p, r.at}
+					}
+				}
+			}
+		}
+	}
 }
 
 // outermost drops the paths below others, and sorts.
