@@ -130,6 +130,10 @@ func (s *GRPCServer) Run(ctx context.Context) error {
 	return err
 }
 
+// NotServing makes the health service say NOT_SERVING, while everything else goes
+// on: a load balancer chooses others before the drain sends its streams away.
+func (s *GRPCServer) NotServing() { s.health.Shutdown() }
+
 func (s *GRPCServer) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Grace())
 	defer cancel()

@@ -17,10 +17,11 @@ const scrapedLately = 5 * time.Minute
 // drain stops the stages in the direction of the data, so that what was
 // received is counted, and what was counted is pushed and scraped:
 //
-//	not ready ▸ GOAWAY, checks and streams end ▸ last push, and last scrape ▸ close
+//	not ready ▸ drain.delay ▸ GOAWAY, checks and streams end ▸ last push, and last scrape ▸ close
 func (d *daemon) drain(r *running) error {
 	began := time.Now()
 	d.ready.Set("serving", errors.New("draining"))
+	d.letGo()
 	// The planes go side by side: a stream that is slow to end keeps no check
 	// from its answer.
 	var wg sync.WaitGroup
@@ -42,6 +43,19 @@ func (d *daemon) drain(r *running) error {
 	err = errors.Join(err, pushErr, r.metrics.stop(), r.table.stop(), r.admin.stop())
 	d.log.Info("Drained", "took", time.Since(began).Round(time.Millisecond))
 	return err
+}
+
+// letGo serves on for drain.delay while health says that it will not for long. A
+// stream that is sent away before its proxy chooses among others alone may come
+// back to a listener that has closed, and what it carried is lost.
+func (d *daemon) letGo() {
+	if d.alsListener != nil {
+		d.alsListener.NotServing()
+	}
+	if d.policing != nil {
+		d.policing.listener.NotServing()
+	}
+	time.Sleep(d.cfg.Load().Drain.Delay)
 }
 
 // waitFinalScrape returns when a scrape has begun and finished after the last

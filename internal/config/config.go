@@ -127,6 +127,8 @@ func (c *Prometheus) Validate() error {
 
 // Drain is the drain section.
 type Drain struct {
+	// Delay is how long listeners serve on after readiness and gRPC health said no, so that whoever balances load over replicas chooses others before the streams are sent away.
+	Delay time.Duration `mapstructure:"delay"`
 	// Timeout is the longest that streams, and then pushes, may take to finish.
 	Timeout time.Duration `mapstructure:"timeout"`
 	// FinalScrape is the longest that /metrics waits for one more scrape after the last count. 0 does not wait.
@@ -197,6 +199,9 @@ func (c *Config) Validate() error {
 		if _, ok := c.Exporters[id]; !ok {
 			ps.add(fmt.Sprintf("push.exporters[%d]", i), "there is no %q in exporters", id)
 		}
+	}
+	if c.Drain.Delay < 0 {
+		ps.add("drain.delay", "%s is negative", c.Drain.Delay)
 	}
 	if c.Drain.Timeout <= 0 {
 		ps.add("drain.timeout", "%s is not more than 0", c.Drain.Timeout)

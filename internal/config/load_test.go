@@ -12,7 +12,7 @@ import (
 // messages is what is wrong with testdata/<case>.bad.yaml.
 var messages = map[string]string{
 	"unknown_keys": `
-drain.something_quite_different: unknown key; known here: final_scrape, timeout
+drain.something_quite_different: unknown key; known here: delay, final_scrape, timeout
 ingest.als.auth: authentication extensions are not supported here; use tls.client_ca_file
 ingest.als.endpiont: unknown key; did you mean endpoint?
 ingest.als.keepalive.server_parameters.max_connection_age: grpc closes access-log streams hard at this age; use ingest.als.connection_age, which lets each stream end between two messages
@@ -39,6 +39,7 @@ red.expiry: want a duration such as "10s", got 10`,
 admin.allowed_hosts[0]: "http://x/" is not a host name without port
 admin.endpoint: 127.0.0.1:9464 is also that of prometheus.endpoint
 admin.token: has fewer than 16 characters
+drain.delay: -1s is negative
 drain.final_scrape: -1s is negative
 drain.timeout: 0s is not more than 0
 ingest.als.tls: TLS configuration must include both certificate and key (CertFile/CertPem and KeyFile/KeyPem)
