@@ -48,34 +48,49 @@ func testGracefulStop(t *testing.T, w *world) {
 	}
 }
 
-// A rolling restart: a second replica takes the place of the first under
-// traffic. Not one entry is lost or counted twice, as Prometheus sees it.
+// A rolling restart: another replica takes the place of the first under traffic,
+// twice. Not one entry is lost or counted twice, as Prometheus sees it.
 //
 //	sidecars ──ALS──▶ tallygate A (SIGTERM) … ▶ tallygate B
 //	                        ▲       Prometheus       ▲
 func TestRollingRestart(t *testing.T) {
-	w := startWorld(t, worldConfig{Prometheus: testbed.PrometheusConfig{Interval: 2 * time.Second}})
-	first := w.tallygate
+	// The orchestrator takes the old replica from the endpoints before it ends it.
+	t.Run("endpoints", func(t *testing.T) {
+		testRollingRestart(t, testbed.TallygateConfig{}, func(m *testbed.Mesh, _, next *testbed.Tallygate) error {
+			return m.PointLogsTo(next.ALS)
+		})
+	})
+	// Both stay endpoints: that the old replica goes only its health check says.
+	t.Run("health", func(t *testing.T) {
+		delay := map[string]any{"drain": map[string]any{"delay": "2s"}}
+		testRollingRestart(t, testbed.TallygateConfig{More: delay}, func(m *testbed.Mesh, old, next *testbed.Tallygate) error {
+			return m.PointLogsTo(old.ALS, next.ALS)
+		})
+	})
+}
+
+func testRollingRestart(t *testing.T, cfg testbed.TallygateConfig, point func(m *testbed.Mesh, old, next *testbed.Tallygate) error) {
+	w := startWorld(t, worldConfig{Tallygate: cfg})
 	w.steady(t, 150, func() {
 		for range 2 {
-			next := StartTallygate(t, testbed.TallygateConfig{})
-			if err := w.prometheus.Scrape(w.tallygate.Metrics, next.Metrics); err != nil {
+			old, next := w.tallygate, StartTallygate(t, cfg)
+			if err := w.prometheus.Scrape(old.Metrics, next.Metrics); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.mesh.PointLogsTo(next.ALS); err != nil {
+			if err := point(w.mesh, old, next); err != nil {
 				t.Fatal(err)
 			}
 			w.awaitScrapes(t, 4)
-			if err := w.tallygate.Stop(45 * time.Second); err != nil {
+			if err := old.Stop(45 * time.Second); err != nil {
 				t.Error(err)
+			}
+			if err := old.Exit(); err != nil {
+				t.Errorf("the old replica ended with %v", err)
 			}
 			w.tallygate = next
 			w.awaitScrapes(t, 4)
 		}
 	})
-	if err := first.Exit(); err != nil {
-		t.Errorf("the first replica ended with %v", err)
-	}
 	w.wantTotals(t)
 	wantBalance(t, w.tallygate)
 }

@@ -59,6 +59,13 @@ func (l logSink) cluster(s *Sidecar) obj {
 		}},
 		"typed_extension_protocol_options": http2(),
 		"upstream_bind_config":             bindTo(s.IP),
+		// A replica says first that it goes, and sends its streams away when nobody
+		// chooses it any more (drain.delay).
+		"ignore_health_on_host_removal": true,
+		"health_checks": list{obj{
+			"timeout": "1s", "interval": "0.5s", "no_traffic_interval": "0.5s",
+			"unhealthy_threshold": 1, "healthy_threshold": 1, "grpc_health_check": obj{},
+		}},
 	}
 	if l.tls {
 		c["transport_socket"] = obj{
