@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,17 +26,19 @@ import (
 // References of the ext_authz service by the name of their subcommand;
 // standinPrefix is followed by the name of a policy.
 const (
-	checkBare     = "check-bare"   // decodes nothing and says OK
-	checkDecode   = "check-decode" // decodes with the generated code and says OK
+	checkBare     = "check-bare"      // decodes nothing and says OK
+	checkBareKept = "check-bare-kept" // the same on goroutines that are kept, as Tallygate has them
+	checkDecode   = "check-decode"    // decodes with the generated code and says OK
 	standinPrefix = "check-standin-"
 )
 
 // checkReference is a server of the ext_authz service that does less, or the
-// same in the straightforward way, on the same gRPC server with the same
-// options.
+// same in the straightforward way, on a gRPC server with the same options but
+// for the goroutines that are kept.
 type checkReference struct {
-	answer func(context.Context, []byte) ([]byte, error)
-	calls  atomic.Int64
+	workers uint32
+	answer  func(context.Context, []byte) ([]byte, error)
+	calls   atomic.Int64
 }
 
 func newCheckReference(ctx context.Context, name string) (*checkReference, error) {
@@ -49,6 +52,9 @@ func newCheckReference(ctx context.Context, name string) (*checkReference, error
 	policy, isStandin := strings.CutPrefix(name, standinPrefix)
 	switch {
 	case name == checkBare:
+		r.answer = func(context.Context, []byte) ([]byte, error) { return allowed, nil }
+	case name == checkBareKept:
+		r.workers = uint32(16 * runtime.GOMAXPROCS(0))
 		r.answer = func(context.Context, []byte) ([]byte, error) { return allowed, nil }
 	case name == checkDecode:
 		r.answer = func(_ context.Context, b []byte) ([]byte, error) {
@@ -102,7 +108,7 @@ func (r *checkReference) serve(ctx context.Context, receive func(any) error) (an
 // run serves until ctx ends. It says where on out.
 func (r *checkReference) run(ctx context.Context, out io.Writer) error {
 	s, err := ingest.NewGRPCServer(checkListener(), ingest.GRPCOptions{
-		Key: "reference", Grace: func() time.Duration { return time.Second },
+		Key: "reference", Workers: r.workers, Grace: func() time.Duration { return time.Second },
 		Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -81,6 +81,7 @@ func measurePolicy(ctx context.Context, o options, r *report) (err error) {
 		{name: "bare gRPC, decodes nothing", start: ref(checkBare), calls: 100_000 / share},
 		{name: "bare gRPC, generated decoding", start: ref(checkDecode), calls: 60_000 / share},
 		{name: "Tallygate, from the cache: rules as a list", start: tally(policyList, true), calls: 100_000 / share},
+		{name: "bare gRPC on kept goroutines, decodes nothing", start: ref(checkBareKept), calls: 100_000 / share},
 		{name: "Tallygate, from the cache: verified token", start: tally(policyVerify, true), calls: 100_000 / share},
 	}
 	uncached := map[string][2]*judge{}
@@ -146,7 +147,7 @@ func measureJudges(ctx context.Context, js []*judge, rounds int, open time.Durat
 			if err := j.run(ctx); err != nil {
 				return fmt.Errorf("%s: %w", j.name, err)
 			}
-			if i < 4 {
+			if i < 5 {
 				if err := j.latency(ctx, open); err != nil {
 					return fmt.Errorf("%s: %w", j.name, err)
 				}
