@@ -45,34 +45,33 @@ type GRPCServer struct {
 	m      *metrics
 	certs  *certificates // nil without TLS
 	health *healthServer
-	server *grpc.Server
 	lis    net.Listener
+
+	services []service
+	server   *grpc.Server // of Run, for it has goroutines
+}
+
+type service struct {
+	desc *grpc.ServiceDesc
+	impl any
 }
 
 // NewGRPCServer validates cfg. The server must be given its services before
-// Listen.
+// Run.
 func NewGRPCServer(cfg GRPCConfig, opts GRPCOptions) (*GRPCServer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", opts.Key, err)
 	}
 	s := &GRPCServer{cfg: cfg, opts: opts, m: newMetrics(opts.Metrics, opts.Key), health: newHealthServer()}
-	so := cfg.serverOptions()
-	if opts.Workers > 0 {
-		so = append(so, grpc.NumStreamWorkers(opts.Workers))
-	}
 	if cfg.TLS.HasValue() {
 		s.certs = newCertificates(opts.Key, *cfg.TLS.Get(), []string{"h2"}, s.m, opts.Log)
-		creds := credentials.NewTLS(s.certs.serverConfig())
-		so = append(so, grpc.Creds(&countingCredentials{TransportCredentials: creds, m: s.m}))
 	}
-	s.server = grpc.NewServer(so...)
-	healthpb.RegisterHealthServer(s.server, s.health)
 	return s, nil
 }
 
 // RegisterService implements [grpc.ServiceRegistrar].
 func (s *GRPCServer) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	s.server.RegisterService(desc, impl)
+	s.services = append(s.services, service{desc, impl})
 	s.health.SetServingStatus(desc.ServiceName, healthpb.HealthCheckResponse_SERVING)
 }
 
@@ -102,11 +101,30 @@ func (s *GRPCServer) Close() {
 	}
 }
 
+// newServer returns a server of the registered services.
+func (s *GRPCServer) newServer() *grpc.Server {
+	opts := s.cfg.serverOptions()
+	if s.opts.Workers > 0 {
+		opts = append(opts, grpc.NumStreamWorkers(s.opts.Workers))
+	}
+	if s.certs != nil {
+		creds := credentials.NewTLS(s.certs.serverConfig())
+		opts = append(opts, grpc.Creds(&countingCredentials{TransportCredentials: creds, m: s.m}))
+	}
+	server := grpc.NewServer(opts...)
+	healthpb.RegisterHealthServer(server, s.health)
+	for _, svc := range s.services {
+		server.RegisterService(svc.desc, svc.impl)
+	}
+	return server
+}
+
 // Run serves until ctx ends, then drains: health says NOT_SERVING, GOAWAY, the
 // handlers return, at the latest after the grace period.
 func (s *GRPCServer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.server = s.newServer()
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.lis) }()
 	watched := make(chan struct{})
@@ -119,6 +137,7 @@ func (s *GRPCServer) Run(ctx context.Context) error {
 
 	select {
 	case err := <-served:
+		s.server.Stop()
 		cancel()
 		<-watched
 		return fmt.Errorf("%s: serving: %w", s.opts.Key, err)
