@@ -34,6 +34,7 @@ type policyFlags struct {
 	entrypoints map[string]string
 	httpSend    []string
 	builtins    []string
+	strict      bool
 }
 
 func (f *policyFlags) add(cmd *cobra.Command) {
@@ -87,6 +88,7 @@ func (f *policyFlags) compile(cmd *cobra.Command, paths []string) (*opa.Generati
 	if err != nil {
 		return nil, decider, err
 	}
+	rules.Strict = rules.Strict || f.strict
 	g, err := compile(cmd.Context(), &rules)
 	if err != nil {
 		return nil, decider, &exitError{exitUsage, fmt.Errorf("the policies are not valid:\n%w", err)}

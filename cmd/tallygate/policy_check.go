@@ -13,15 +13,15 @@ func newPolicyCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [path...]",
 		Short: "Compile policies as serve does and report everything wrong with them",
-		Long: `Check compiles policies in OPA's strict mode, with the built-ins that are
-permitted, and says what would keep their decisions out of the cache. It
-evaluates nothing.
+		Long: `Check compiles policies with the built-ins that are permitted, and says what
+would keep their decisions out of the cache. It evaluates nothing.
 
 Exit codes: 0 valid, 2 not valid, 3 with --strict: decisions are not cached, or
 only with a TTL that the policy states.`,
 		Example: `  tallygate policy check policies/
   tallygate policy check --strict --config tallygate.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.strict = strict
 			g, _, err := flags.compile(cmd, args)
 			if err != nil {
 				return err
@@ -45,6 +45,6 @@ only with a TTL that the policy states.`,
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&strict, "strict", false, "fail if decisions cannot be cached without a stated TTL")
+	cmd.Flags().BoolVar(&strict, "strict", false, "compile in OPA's strict mode (unused variables and imports), and fail if decisions cannot be cached without a stated TTL")
 	return cmd
 }

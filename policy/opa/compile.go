@@ -47,7 +47,7 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 	c := ast.NewCompiler().
 		WithCapabilities(caps).
 		WithDefaultRegoVersion(ast.RegoV1).
-		WithStrict(true).
+		WithStrict(cfg.Strict).
 		WithStageAfterID(ast.StageCheckTypes, ast.CompilerStageDefinition{
 			Name: "Rewrite", MetricName: "tallygate_rewrite", Stage: rewrite,
 		}).

@@ -9,13 +9,14 @@ import (
 )
 
 func TestCompileRefuses(t *testing.T) {
+	strict := false
 	f := func(files map[string]string, want ...string) {
 		t.Helper()
 		dir := t.TempDir()
 		for name, text := range files {
 			write(t, filepath.Join(dir, name), text)
 		}
-		_, err := Compile(context.Background(), &Config{Paths: []string{dir}, Entrypoint: "p/allow", Entrypoints: map[string]string{"x": "p/x"}})
+		_, err := Compile(context.Background(), &Config{Paths: []string{dir}, Entrypoint: "p/allow", Entrypoints: map[string]string{"x": "p/x"}, Strict: strict})
 		for _, w := range want {
 			if !strings.Contains(fmt.Sprint(err), strings.ReplaceAll(w, "DIR", dir)) {
 				t.Errorf("got %v, want %q", err, w)
@@ -28,7 +29,11 @@ func TestCompileRefuses(t *testing.T) {
 	f(map[string]string{"p.rego": "package p\nallow if x.\n"}, "DIR/p.rego:3: unexpected")
 	f(map[string]string{"p.rego": "package p\nallow { true }\n"}, "DIR/p.rego:2", "opa fmt --v0-v1")
 	f(map[string]string{"p.rego": ok + "y if nowhere(1)"}, "DIR/p.rego:4: undefined function nowhere")
-	f(map[string]string{"p.rego": ok + "z if { q := 1 }"}, "DIR/p.rego:4: ", "assigned var q unused")
+	unused := map[string]string{"p.rego": ok + "z if { q := 1 }"}
+	f(unused, "<nil>")
+	strict = true
+	f(unused, "DIR/p.rego:4: ", "assigned var q unused")
+	strict = false
 	f(map[string]string{"p.rego": "package p\nallow if true\n"}, "entrypoints.x: there is no rule data.p.x; there are p/allow")
 	f(map[string]string{"p.rego": ok, "data.json": `{"p": {"allow": true}}`}, "DIR/p.rego:2", "conflict")
 	f(map[string]string{"p.rego": ok, "a.json": `{"k": 1}`, "b.yaml": "k: 2"}, "DIR/b.yaml: data.k is in another file already")

@@ -26,6 +26,9 @@ type Config struct {
 	Builtins []string `mapstructure:"allow_builtins"`
 	// HTTPSend permits http.send to some hosts.
 	HTTPSend HTTPSend `mapstructure:"http_send"`
+	// Strict refuses also what OPA's strict mode does: unused variables and
+	// imports, deprecated built-ins.
+	Strict bool `mapstructure:"strict"`
 }
 
 // HTTPSend lists the hosts that http.send may reach; without one it is

@@ -146,7 +146,9 @@ func (b *body) literal(depth int) {
 		} else {
 			b.add("%s := %s", v, b.ref())
 		}
-		b.add("use(%s)", v) // strict mode wants a use; this one reads nothing
+		if g.one(2) {
+			b.add("use(%s)", v) // a use that reads nothing
+		}
 		b.vars = append(b.vars, v)
 	case 3:
 		v := g.fresh("u")

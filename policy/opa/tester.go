@@ -65,7 +65,7 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 	}
 	defer store.Abort(ctx, txn)
 	covered := cover.New()
-	c := ast.NewCompiler().WithCapabilities(caps).WithDefaultRegoVersion(ast.RegoV1).WithStrict(true).WithEnablePrintStatements(true)
+	c := ast.NewCompiler().WithCapabilities(caps).WithDefaultRegoVersion(ast.RegoV1).WithStrict(cfg.Strict).WithEnablePrintStatements(true)
 	results, err := tester.NewRunner().
 		SetCompiler(c).SetStore(store).SetModules(modules).
 		SetCoverageQueryTracer(covered).CapturePrintOutput(true).Filter(run).
