@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -77,10 +78,11 @@ func TestDoctorMissing(t *testing.T) {
 		t.Errorf("doctor without a proxy says\n%s", out)
 	}
 	w.mesh, w.driver = StartMesh(t, NewCA(t), testbed.MeshConfig{Logs: []string{w.tallygate.ALS}, NoTags: true})
-	if err := scenario(t, "ok over two hops").Run(t.Context(), w.driver, testbed.Tally{}); err != nil {
-		t.Fatal(err)
-	}
-	Eventually(t, 20*time.Second, func(context.Context) error {
+	ok, direct := scenario(t, "ok"), scenario(t, "gRPC stream") // to the frontend, and to the backend
+	Eventually(t, 20*time.Second, func(ctx context.Context) error {
+		if err := errors.Join(ok.Run(ctx, w.driver, testbed.Tally{}), direct.Run(ctx, w.driver, testbed.Tally{})); err != nil {
+			return testbed.Permanent(err)
+		}
 		// An inbound cluster does not name its service.
 		for _, s := range []*testbed.Sidecar{w.mesh.Frontend, w.mesh.Backend} {
 			p := proxies(t, w)[s.Node.ID]
