@@ -35,6 +35,7 @@ type stream struct {
 	generation uint64 // of the registry's snapshot that memo is from
 	nodeKey    uint64 // names the proxy in the TCP table
 	periodic   bool   // the log has entries of open TCP connections
+	turn       uint64 // how many messages there were
 	warned     bool   // that the node contradicts the certificate
 	lead       int64  // by how many nanoseconds the proxy's clock is ahead of ours
 	consume    context.Context
