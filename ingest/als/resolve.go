@@ -170,8 +170,7 @@ func (id *identity) resolve(r *record, reporter mesh.Reporter, x *lookups, s *sn
 		}
 		peers[end], res.conflicts[end] = ev.judge()
 	}
-	service := r.destinationService(authority && reporter == mesh.ReporterSource && id.node.role != roleRouter,
-		peers[destinationEnd].Namespace)
+	service := r.destinationService(authority, peers[destinationEnd].Namespace)
 	res.missing = missingFrom(reporter, &peers[sourceEnd], &peers[destinationEnd], &service)
 	for end := range peers {
 		complete(&peers[end], &repaired)
