@@ -142,10 +142,10 @@ const referenceHead = `# Configuration
 <!-- Made by go generate from the comments of the Go types. Do not edit. -->
 
 ` + "`tallygate serve --config tallygate.yaml`" + ` reads a YAML file; without a file it runs on loopback with the defaults below.
-` + "`tallygate config init`" + ` writes a commented file to begin with, ` + "`tallygate validate`" + ` reports everything wrong with one, ` + "`tallygate config print`" + ` shows what is in force, and [tallygate.schema.json](tallygate.schema.json) lets an editor complete keys:
+` + "`tallygate config init`" + ` writes a commented file to begin with, ` + "`tallygate validate`" + ` reports everything wrong with one, ` + "`tallygate config print`" + ` shows what is in force, and [schema.json](../internal/config/schema.json) lets an editor complete keys:
 
 ` + "```yaml" + `
-# yaml-language-server: $schema=https://raw.githubusercontent.com/tallygate/tallygate/main/docs/tallygate.schema.json
+# yaml-language-server: $schema=https://raw.githubusercontent.com/tallygate/tallygate/main/internal/config/schema.json
 ingest:
   als:
     endpoint: 0.0.0.0:9001

@@ -51,7 +51,7 @@ func (o *object) MarshalJSON() ([]byte, error) {
 func GenerateSchema(comments Comments) ([]byte, error) {
 	root := &object{}
 	root.set("$schema", "https://json-schema.org/draft/2020-12/schema")
-	root.set("$id", "https://github.com/tallygate/tallygate/docs/tallygate.schema.json")
+	root.set("$id", "https://github.com/tallygate/tallygate/internal/config/schema.json")
 	root.set("title", "Tallygate configuration")
 	schemaOf(root, newTree(reflect.ValueOf(DefaultConfig())), comments)
 	b, err := json.MarshalIndent(root, "", "  ")

@@ -45,8 +45,7 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		"internal/config/schema.json": schema, // go:embed cannot reach docs
-		"docs/tallygate.schema.json":  schema,
+		"internal/config/schema.json": schema,
 		"docs/configuration.md":       []byte(config.GenerateReference(comments)),
 	}, nil
 }
