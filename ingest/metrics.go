@@ -7,6 +7,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Names of the metrics.
+const (
+	MetricConnections          = "tallygate_ingest_connections"
+	MetricConnectionsAccepted  = "tallygate_ingest_connections_accepted_total"
+	MetricTLSHandshakeFailures = "tallygate_ingest_tls_handshake_failures_total"
+	MetricTLSReloads           = "tallygate_ingest_tls_reloads_total"
+	MetricTLSCertificateExpiry = "tallygate_ingest_tls_certificate_expiry_timestamp_seconds"
+)
+
+// Names of their labels.
+const (
+	LabelListener = "listener"
+	LabelResult   = "result"
+)
+
 // metrics are the figures of one listener.
 type metrics struct {
 	connections       prometheus.Gauge
@@ -17,26 +32,26 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, listener string) *metrics {
-	reg = prometheus.WrapRegistererWith(prometheus.Labels{"listener": listener}, reg)
+	reg = prometheus.WrapRegistererWith(prometheus.Labels{LabelListener: listener}, reg)
 	m := &metrics{
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tallygate_ingest_connections",
+			Name: MetricConnections,
 			Help: "Open connections.",
 		}),
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tallygate_ingest_connections_accepted_total",
+			Name: MetricConnectionsAccepted,
 			Help: "Connections accepted.",
 		}),
 		handshakeFailures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tallygate_ingest_tls_handshake_failures_total",
+			Name: MetricTLSHandshakeFailures,
 			Help: "Connections refused in the TLS handshake, such as those without a valid client certificate.",
 		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tallygate_ingest_tls_reloads_total",
+			Name: MetricTLSReloads,
 			Help: "Times that changed certificate files were read again, by result. After a failure the last good ones stay in use.",
-		}, []string{"result"}),
+		}, []string{LabelResult}),
 		certificateExpiry: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tallygate_ingest_tls_certificate_expiry_timestamp_seconds",
+			Name: MetricTLSCertificateExpiry,
 			Help: "When the certificate in use ends to be valid, Unix time. 0 without TLS.",
 		}),
 	}

@@ -9,6 +9,44 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 )
 
+// Names of the metrics.
+const (
+	MetricDecisions           = "tallygate_policy_decisions_total"
+	MetricDecisionDuration    = "tallygate_policy_decision_duration_seconds"
+	MetricKeyDuration         = "tallygate_policy_key_duration_seconds"
+	MetricEvaluationDuration  = "tallygate_policy_evaluation_duration_seconds"
+	MetricCacheRequests       = "tallygate_policy_cache_requests_total"
+	MetricCacheUnstored       = "tallygate_policy_cache_unstored_total"
+	MetricCacheJoined         = "tallygate_policy_cache_joined_total"
+	MetricErrors              = "tallygate_policy_errors_total"
+	MetricShed                = "tallygate_policy_shed_total"
+	MetricActivations         = "tallygate_policy_activations_total"
+	MetricDecisionLogRecords  = "tallygate_policy_decision_log_records_total"
+	MetricShadowDecisions     = "tallygate_policy_shadow_decisions_total"
+	MetricShadowDropped       = "tallygate_policy_shadow_dropped_total"
+	MetricCacheEntries        = "tallygate_policy_cache_entries"
+	MetricCacheBytes          = "tallygate_policy_cache_bytes"
+	MetricCacheEvictions      = "tallygate_policy_cache_evictions_total"
+	MetricEvaluationsInFlight = "tallygate_policy_evaluations_in_flight"
+	MetricEvaluationsLimit    = "tallygate_policy_evaluations_limit"
+	MetricGeneration          = "tallygate_policy_generation"
+	MetricGenerationAge       = "tallygate_policy_generation_age_seconds"
+	MetricGenerationInfo      = "tallygate_policy_generation_info"
+)
+
+// Names of their labels.
+const (
+	LabelEntrypoint = "entrypoint"
+	LabelVerdict    = "verdict"
+	LabelRule       = "rule"
+	LabelCache      = "cache"
+	LabelResult     = "result"
+	LabelReason     = "reason"
+	LabelEnforced   = "enforced"
+	LabelShadow     = "shadow"
+	LabelRevision   = "revision"
+)
+
 // Verdicts as metrics and the decision log name them.
 const (
 	verdictAllow = "allow"
@@ -55,42 +93,42 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, d *Decider) *metrics {
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "tallygate_policy_" + name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tallygate_policy_" + name, Help: help}, labels)
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	latency := func(name, help string, first float64, n int) prometheus.HistogramOpts {
-		return prometheus.HistogramOpts{Name: "tallygate_policy_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(first, 2, n)}
+		return prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(first, 2, n)}
 	}
 	m := &metrics{rules: map[string]bool{}}
-	m.decisions = counters("decisions_total", "Decisions by entrypoint, verdict and the rule that decided; rules beyond the first 200 are other.", "entrypoint", "verdict", "rule")
-	total := prometheus.NewHistogramVec(latency("decision_duration_seconds", "Time from a query to its decision, by whether the cache had it.", 1e-6, 19), []string{"cache"})
+	m.decisions = counters(MetricDecisions, "Decisions by entrypoint, verdict and the rule that decided; rules beyond the first 200 are other.", LabelEntrypoint, LabelVerdict, LabelRule)
+	total := prometheus.NewHistogramVec(latency(MetricDecisionDuration, "Time from a query to its decision, by whether the cache had it.", 1e-6, 19), []string{LabelCache})
 	m.total, m.totalMiss = total.WithLabelValues("hit"), total.WithLabelValues("miss")
-	m.key = prometheus.NewHistogram(latency("key_duration_seconds", "Time to make a key and look it up, of one request in 64.", 2.5e-7, 14))
-	m.evaluated = prometheus.NewHistogram(latency("evaluation_duration_seconds", "Time of one evaluation of the rules.", 5e-6, 18))
-	requests := counters("cache_requests_total", "Look-ups in the decision cache: hit, miss, stale (expired), bypass (not looked up, and why).", "result", "reason")
+	m.key = prometheus.NewHistogram(latency(MetricKeyDuration, "Time to make a key and look it up, of one request in 64.", 2.5e-7, 14))
+	m.evaluated = prometheus.NewHistogram(latency(MetricEvaluationDuration, "Time of one evaluation of the rules.", 5e-6, 18))
+	requests := counters(MetricCacheRequests, "Look-ups in the decision cache: hit, miss, stale (expired), bypass (not looked up, and why).", LabelResult, LabelReason)
 	m.hits, m.misses, m.stale = requests.WithLabelValues("hit", ""), requests.WithLabelValues("miss", ""), requests.WithLabelValues("stale", "")
-	m.bypass = requests.MustCurryWith(prometheus.Labels{"result": "bypass"})
+	m.bypass = requests.MustCurryWith(prometheus.Labels{LabelResult: "bypass"})
 	for _, reason := range []string{bypassDisabled, bypassShape, bypassKey} {
 		m.bypass.WithLabelValues(reason)
 	}
-	m.unstored = counters("cache_unstored_total", "Decisions that were looked up and evaluated but not kept, by reason.", "reason")
+	m.unstored = counters(MetricCacheUnstored, "Decisions that were looked up and evaluated but not kept, by reason.", LabelReason)
 	for _, reason := range []string{keptNoStore, keptNoTTL, keptExpired, keptTooLarge} {
 		m.unstored.WithLabelValues(reason)
 	}
-	m.joined = counter("cache_joined_total", "Misses that were answered by the evaluation of an equal one.")
-	m.errors = counters("errors_total", "Requests that could not be judged, by reason.", "reason")
+	m.joined = counter(MetricCacheJoined, "Misses that were answered by the evaluation of an equal one.")
+	m.errors = counters(MetricErrors, "Requests that could not be judged, by reason.", LabelReason)
 	for _, reason := range []string{failNoRules, failUnknown, failShed, failTimeout, failCanceled, failPanic, failEvaluation} {
 		m.errors.WithLabelValues(reason)
 	}
-	m.shed = counter("shed_total", "Evaluations that were refused because too many were under way.")
-	m.activations = counter("activations_total", "Generations of rules that became active.")
-	logged := counters("decision_log_records_total", "Decisions by what became of their record: written, sampled_out (over budget), queue_full, write_error.", "result")
+	m.shed = counter(MetricShed, "Evaluations that were refused because too many were under way.")
+	m.activations = counter(MetricActivations, "Generations of rules that became active.")
+	logged := counters(MetricDecisionLogRecords, "Decisions by what became of their record: written, sampled_out (over budget), queue_full, write_error.", LabelResult)
 	m.logRecords, m.logSampledOut = logged.WithLabelValues("written"), logged.WithLabelValues("sampled_out")
 	m.logQueueFull, m.logWriteErrors = logged.WithLabelValues("queue_full"), logged.WithLabelValues("write_error")
-	m.shadow = counters("shadow_decisions_total", "Requests that a candidate policy judged too, by both verdicts and the candidate's rule.", "enforced", "shadow", "rule")
-	m.shadowDropped = counter("shadow_dropped_total", "Requests that the candidate did not judge because its queue was full.")
+	m.shadow = counters(MetricShadowDecisions, "Requests that a candidate policy judged too, by both verdicts and the candidate's rule.", LabelEnforced, LabelShadow, LabelRule)
+	m.shadowDropped = counter(MetricShadowDropped, "Requests that the candidate did not judge because its queue was full.")
 	reg.MustRegister(m.decisions, total, m.key, m.evaluated, requests, m.unstored, m.joined, m.errors, m.shed, m.activations, logged, m.shadow, m.shadowDropped)
 	reg.MustRegister(&collector{d: d})
 	return m
@@ -111,14 +149,14 @@ func (m *metrics) rule(name string) string {
 }
 
 var (
-	descEntries    = prometheus.NewDesc("tallygate_policy_cache_entries", "Decisions in the cache.", nil, nil)
-	descBytes      = prometheus.NewDesc("tallygate_policy_cache_bytes", "Memory of the decisions in the cache.", nil, nil)
-	descEvictions  = prometheus.NewDesc("tallygate_policy_cache_evictions_total", "Decisions that made room for others before they expired.", nil, nil)
-	descInFlight   = prometheus.NewDesc("tallygate_policy_evaluations_in_flight", "Evaluations under way.", nil, nil)
-	descLimit      = prometheus.NewDesc("tallygate_policy_evaluations_limit", "Evaluations at once that are allowed at present.", nil, nil)
-	descGeneration = prometheus.NewDesc("tallygate_policy_generation", "Number of the active generation of rules, from 1; 0 before the first.", nil, nil)
-	descAge        = prometheus.NewDesc("tallygate_policy_generation_age_seconds", "Time since the active generation became active.", nil, nil)
-	descInfo       = prometheus.NewDesc("tallygate_policy_generation_info", "1, with the revision of the active generation.", []string{"revision"}, nil)
+	descEntries    = prometheus.NewDesc(MetricCacheEntries, "Decisions in the cache.", nil, nil)
+	descBytes      = prometheus.NewDesc(MetricCacheBytes, "Memory of the decisions in the cache.", nil, nil)
+	descEvictions  = prometheus.NewDesc(MetricCacheEvictions, "Decisions that made room for others before they expired.", nil, nil)
+	descInFlight   = prometheus.NewDesc(MetricEvaluationsInFlight, "Evaluations under way.", nil, nil)
+	descLimit      = prometheus.NewDesc(MetricEvaluationsLimit, "Evaluations at once that are allowed at present.", nil, nil)
+	descGeneration = prometheus.NewDesc(MetricGeneration, "Number of the active generation of rules, from 1; 0 before the first.", nil, nil)
+	descAge        = prometheus.NewDesc(MetricGenerationAge, "Time since the active generation became active.", nil, nil)
+	descInfo       = prometheus.NewDesc(MetricGenerationInfo, "1, with the revision of the active generation.", []string{LabelRevision}, nil)
 )
 
 // collector reads the figures that change without anybody counting.

@@ -25,6 +25,12 @@ const (
 	MetricLabelsCapped      = "tallygate_red_labels_capped_total"
 )
 
+// Names of the labels of the table's own figures.
+const (
+	LabelView  = "view"
+	LabelLabel = "label"
+)
+
 // Overflow is the value of a label whose own value is beyond a cap.
 const Overflow = "overflow"
 

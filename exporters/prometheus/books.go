@@ -17,7 +17,7 @@ func (h *Handler) ownFamilies(s *red.Stats) []*dto.MetricFamily {
 	byView := func(name, help string, value func(*red.ViewStats) uint64) *dto.MetricFamily {
 		f := family(name, help, dto.MetricType_COUNTER)
 		for i := range views {
-			add(f, float64(value(&views[i])), "view", views[i].Name)
+			add(f, float64(value(&views[i])), red.LabelView, views[i].Name)
 		}
 		return f
 	}
@@ -29,11 +29,11 @@ func (h *Handler) ownFamilies(s *red.Stats) []*dto.MetricFamily {
 
 	series := family(red.MetricSeries, "Label sets by view.", dto.MetricType_GAUGE)
 	for _, v := range views {
-		add(series, float64(v.Series), "view", v.Name)
+		add(series, float64(v.Series), red.LabelView, v.Name)
 	}
 	capped := family(red.MetricLabelsCapped, "Labels of counted entries that became overflow because the label has max_label_values values.", dto.MetricType_COUNTER)
 	for _, l := range labels {
-		add(capped, float64(l.Count), "label", l.Label)
+		add(capped, float64(l.Count), red.LabelLabel, l.Label)
 	}
 
 	families := []*dto.MetricFamily{

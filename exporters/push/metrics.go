@@ -2,6 +2,18 @@ package push
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// Names of the metrics.
+const (
+	MetricPoints   = "tallygate_push_points_total"
+	MetricDuration = "tallygate_push_duration_seconds"
+)
+
+// Names of their labels.
+const (
+	LabelExporter = "exporter"
+	LabelResult   = "result"
+)
+
 type metrics struct {
 	points   *prometheus.CounterVec
 	duration prometheus.Histogram
@@ -15,11 +27,11 @@ const (
 func newMetrics(reg prometheus.Registerer, to []Destination) (*metrics, error) {
 	m := &metrics{
 		points: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tallygate_push_points_total",
+			Name: MetricPoints,
 			Help: "Data points handed to exporters, by exporter and by what it said.",
-		}, []string{"exporter", "result"}),
+		}, []string{LabelExporter, LabelResult}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "tallygate_push_duration_seconds",
+			Name:    MetricDuration,
 			Help:    "Time that one push of all points took.",
 			Buckets: []float64{.001, .01, .1, .5, 1, 5, 10, 30, 60},
 		}),

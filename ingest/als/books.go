@@ -6,6 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Names of the metrics.
+const (
+	MetricFrames          = "tallygate_als_frames_total"
+	MetricBytes           = "tallygate_als_bytes_total"
+	MetricFramesRefused   = "tallygate_als_frames_refused_total"
+	MetricBytesRefused    = "tallygate_als_bytes_refused_total"
+	MetricEntriesReceived = "tallygate_als_entries_received_total"
+	MetricEntriesSkipped  = "tallygate_als_entries_skipped_total"
+	MetricEntriesDropped  = "tallygate_als_entries_dropped_total"
+)
+
 // books are the figures that must balance: entries received = counted by the
 // sink + skipped + dropped, once idle, and never less at any time. So received
 // is raised before anything else is, and collected after everything else.
@@ -53,17 +64,17 @@ var (
 	skipNames    = [numSkips]string{"intermediate", "upstream", "start", "udp"}
 	dropNames    = [numDrops]string{"malformed", "sink"}
 
-	descFrames        = desc("frames_total", "Messages received.")
-	descBytes         = desc("bytes_total", "Bytes of the messages received.")
-	descRefusedFrames = desc("frames_refused_total", "Messages refused whole, by reason. Their entries are not counted as received.", "reason")
-	descRefusedBytes  = desc("bytes_refused_total", "Bytes of the messages refused, by reason.", "reason")
-	descReceived      = desc("entries_received_total", "Access-log entries received in sound messages: counted + skipped + dropped.")
-	descSkipped       = desc("entries_skipped_total", "Entries that are not the final one of a request, by kind.", "reason")
-	descDropped       = desc("entries_dropped_total", "Entries lost, by reason.", "reason")
+	descFrames        = desc(MetricFrames, "Messages received.")
+	descBytes         = desc(MetricBytes, "Bytes of the messages received.")
+	descRefusedFrames = desc(MetricFramesRefused, "Messages refused whole, by reason. Their entries are not counted as received.", LabelReason)
+	descRefusedBytes  = desc(MetricBytesRefused, "Bytes of the messages refused, by reason.", LabelReason)
+	descReceived      = desc(MetricEntriesReceived, "Access-log entries received in sound messages: counted + skipped + dropped.")
+	descSkipped       = desc(MetricEntriesSkipped, "Entries that are not the final one of a request, by kind.", LabelReason)
+	descDropped       = desc(MetricEntriesDropped, "Entries lost, by reason.", LabelReason)
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("tallygate_als_"+name, help, labels, nil)
+	return prometheus.NewDesc(name, help, labels, nil)
 }
 
 // Describe implements prometheus.Collector.

@@ -5,6 +5,25 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 )
 
+// Names of the metrics.
+const (
+	MetricFailures        = "tallygate_extauthz_failures_total"
+	MetricFramesRefused   = "tallygate_extauthz_frames_refused_total"
+	MetricRequestsRefused = "tallygate_extauthz_requests_refused_total"
+	MetricResultsRefused  = "tallygate_extauthz_results_refused_total"
+	MetricChecksInFlight  = "tallygate_extauthz_checks_in_flight"
+	MetricChecksLimit     = "tallygate_extauthz_checks_limit"
+	MetricChecks          = "tallygate_extauthz_checks_total"
+	MetricCheckDuration   = "tallygate_extauthz_check_duration_seconds"
+)
+
+// Names of their labels.
+const (
+	LabelListener = "listener"
+	LabelOutcome  = "outcome"
+	LabelReason   = "reason"
+)
+
 // outcome is how a check was answered.
 type outcome uint8
 
@@ -45,33 +64,33 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 	vec := func(name, help string, values ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tallygate_extauthz_" + name, Help: help}, []string{"reason"})
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{LabelReason})
 		for _, value := range values {
 			v.WithLabelValues(value)
 		}
 		return v
 	}
 	gauge := func(name, help string, f func() int64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tallygate_extauthz_" + name, Help: help}, func() float64 { return float64(f()) })
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) })
 	}
 	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tallygate_extauthz_checks_total",
+		Name: MetricChecks,
 		Help: "Checks answered, by kind of listener and outcome: allow and deny are the policy's; error_* and shed are on_error's; " +
 			"refused are denials of requests that cannot be read and of results that cannot be carried out.",
-	}, []string{"listener", "outcome"})
+	}, []string{LabelListener, LabelOutcome})
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "tallygate_extauthz_check_duration_seconds",
+		Name:    MetricCheckDuration,
 		Help:    "Time from the arrival of a check to its answer, by kind of listener.",
 		Buckets: []float64{.00001, .00002, .00005, .0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5},
-	}, []string{"listener"})
+	}, []string{LabelListener})
 	m := &metrics{
-		failures: vec("failures_total", "Checks that could not be judged and were answered as on_error says, by reason.",
+		failures: vec(MetricFailures, "Checks that could not be judged and were answered as on_error says, by reason.",
 			failedError, failedDeadline, failedOverload, failedPanic),
-		frames: vec("frames_refused_total", "Messages that are no CheckRequest, by reason.", frameMalformed),
-		requests: vec("requests_refused_total",
+		frames: vec(MetricFramesRefused, "Messages that are no CheckRequest, by reason.", frameMalformed),
+		requests: vec(MetricRequestsRefused,
 			"Requests denied because they could not be read, by what of them.",
 			string(badPath), string(badBody), string(badNested), string(badProxy), string(badHeader)),
-		results: vec("results_refused_total", "Parts of verdicts that could not be carried out, by reason. An allowance with such a part becomes a denial.",
+		results: vec(MetricResultsRefused, "Parts of verdicts that could not be carried out, by reason. An allowance with such a part becomes a denial.",
 			refusedName, refusedValue, refusedQuery, refusedStatus, refusedMetadata, refusedUnsupported),
 	}
 	for l := range mesh.Listener(numListeners) {
@@ -82,8 +101,8 @@ func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 		}
 	}
 	reg.MustRegister(checks, duration, m.failures, m.frames, m.requests, m.results,
-		gauge("checks_in_flight", "Checks that are worked on.", l.inFlight.Load),
-		gauge("checks_limit", "Checks that may be worked on at once.", l.most.Load),
+		gauge(MetricChecksInFlight, "Checks that are worked on.", l.inFlight.Load),
+		gauge(MetricChecksLimit, "Checks that may be worked on at once.", l.most.Load),
 	)
 	return m
 }

@@ -6,6 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Names of the metrics.
+const (
+	MetricLastReloadSuccess          = "tallygate_config_last_reload_success"
+	MetricLastReloadSuccessTimestamp = "tallygate_config_last_reload_success_timestamp_seconds"
+	MetricReloads                    = "tallygate_config_reloads_total"
+)
+
+// LabelResult is how a reload ended.
+const LabelResult = "result"
+
 // Reloads records how reloads of the configuration ended.
 type Reloads struct {
 	success   prometheus.Gauge
@@ -17,17 +27,17 @@ type Reloads struct {
 func NewReloads(reg prometheus.Registerer) *Reloads {
 	r := &Reloads{
 		success: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tallygate_config_last_reload_success",
+			Name: MetricLastReloadSuccess,
 			Help: "1 if the last reload of the configuration was applied, 0 if it was refused and the one before stays.",
 		}),
 		timestamp: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tallygate_config_last_reload_success_timestamp_seconds",
+			Name: MetricLastReloadSuccessTimestamp,
 			Help: "When a configuration was last applied, Unix time.",
 		}),
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tallygate_config_reloads_total",
+			Name: MetricReloads,
 			Help: "Reloads asked for, by result.",
-		}, []string{"result"}),
+		}, []string{LabelResult}),
 	}
 	reg.MustRegister(r.success, r.timestamp, r.total)
 	r.total.WithLabelValues("success")
