@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 )
@@ -85,7 +86,7 @@ func TestDrain(t *testing.T) {
 			if got := len(sink.all()); got != entries {
 				t.Errorf("%s: %d entries counted; want %d", name, got, entries)
 			}
-			if n := metric(t, reg, "tallygate_als_streams_ended_total", endDrain); n != 1 {
+			if n := ingesttest.Metric(t, reg, "tallygate_als_streams_ended_total", endDrain); n != 1 {
 				t.Errorf("%s: %v streams ended for the drain; want 1", name, n)
 			}
 		})
@@ -207,7 +208,7 @@ func TestConnectionAge(t *testing.T) {
 			t.Errorf("20 streams ended at only %d different ages", len(ages))
 		}
 		checkBooks(t, reg, len(sink.all()))
-		if n := metric(t, reg, "tallygate_als_streams_ended_total", endAge); n != 20 {
+		if n := ingesttest.Metric(t, reg, "tallygate_als_streams_ended_total", endAge); n != 20 {
 			t.Errorf("%v streams ended for their age; want 20", n)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -141,7 +142,7 @@ func (r *record) grpc(e *mesh.Entry) {
 	}
 	e.GRPCStatus = status
 	if r.set.has(slotGRPCStats) {
-		e.HasMessages = grpcStats(bytesOf(r.strings[slotGRPCStats]), &e.RequestMessages, &e.ResponseMessages)
+		e.HasMessages = grpcStats(wire.BytesOf(r.strings[slotGRPCStats]), &e.RequestMessages, &e.ResponseMessages)
 	}
 }
 
@@ -193,15 +194,15 @@ func inferredStatus(code uint32, flags mesh.Flags) int16 {
 // grpcStats reads an envoy.extensions.filters.http.grpc_stats.v3.FilterObject.
 func grpcStats(b []byte, request, response *uint64) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			*request, *response = 0, 0
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireVarint:
+		case 1<<3 | wire.Varint:
 			*request = v
-		case 2<<3 | wireVarint:
+		case 2<<3 | wire.Varint:
 			*response = v
 		}
 		i = end
@@ -249,7 +250,7 @@ func isTraceID(id string) bool { return (len(id) == 32 || len(id) == 16) && isHe
 
 // isHex reports whether s is all hexadecimal digits, eight at a time.
 func isHex(s string) bool {
-	b := bytesOf(s)
+	b := wire.BytesOf(s)
 	for ; len(b) >= 8; b = b[8:] {
 		if !hexWord(binary.LittleEndian.Uint64(b)) {
 			return false

@@ -8,6 +8,7 @@ import (
 
 	alfv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	grpcstatsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_stats/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -164,7 +165,7 @@ func TestSkipped(t *testing.T) {
 			}
 			got := "counted"
 			for _, why := range skipNames {
-				if metric(t, reg, "tallygate_als_entries_skipped_total", why) == 1 {
+				if ingesttest.Metric(t, reg, "tallygate_als_entries_skipped_total", why) == 1 {
 					got = why
 				}
 			}

@@ -3,6 +3,7 @@ package als
 import (
 	"testing"
 
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -36,7 +37,7 @@ func TestForgedSide(t *testing.T) {
 		if got := e.Destination.Value(); got != wantDestination {
 			t.Errorf("reporter %q: destination\n got %+v\nwant %+v", reporter, got, wantDestination)
 		}
-		if n := metric(t, reg, "tallygate_als_identity_conflicts_total", destinationSide); n != 1 && reporter != "source" {
+		if n := ingesttest.Metric(t, reg, "tallygate_als_identity_conflicts_total", destinationSide); n != 1 && reporter != "source" {
 			t.Errorf("reporter %q: %v conflicts at the destination; want 1", reporter, n)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,9 @@ import (
 	"unicode/utf8"
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
+	"github.com/tallygate/tallygate/ingest/wire"
+	"github.com/tallygate/tallygate/ingest/wire/wiretest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -38,7 +40,7 @@ func TestSinkFails(t *testing.T) {
 	if err := st.message(mustMarshal(t, sampleMessage(0, 100)), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if n := metric(t, reg, "tallygate_als_entries_dropped_total", "sink"); n != 100 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_entries_dropped_total", "sink"); n != 100 {
 		t.Errorf("%v entries dropped; want 100", n)
 	}
 	checkBooks(t, reg, 0)
@@ -60,21 +62,21 @@ func TestDamage(t *testing.T) {
 	for i := range whole {
 		send(whole[:i])
 	}
-	if n := metric(t, reg, "tallygate_als_frames_refused_total", "malformed"); n < float64(len(whole))*0.9 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_frames_refused_total", "malformed"); n < float64(len(whole))*0.9 {
 		t.Errorf("of %d cut frames %v were refused", len(whole), n)
 	}
 	if n := len(sink.all()); n != 0 {
 		t.Errorf("%d entries of cut frames were counted", n)
 	}
 	// An entry is damaged inside a frame that is sound.
-	w := wireWriter{rand.New(rand.NewPCG(1, 2))}
+	w := wiretest.New(1, wireStrings, 9)
 	good := mustMarshal(t, sampleEntry(0))
 	var list []byte
 	for _, e := range [][]byte{good, good[:len(good)-7], {0xff}, {0x0a, 0x7f, 1}, good} {
-		list = w.bytes(w.tag(list, 1, 2), e)
+		list = w.Field(list, 1, e)
 	}
-	send(w.bytes(w.tag(nil, 2, 2), list))
-	if n := metric(t, reg, "tallygate_als_entries_dropped_total", "malformed"); n != 3 {
+	send(w.Field(nil, 2, list))
+	if n := ingesttest.Metric(t, reg, "tallygate_als_entries_dropped_total", "malformed"); n != 3 {
 		t.Errorf("%v damaged entries dropped; want 3", n)
 	}
 	if n := len(sink.all()); n != 2 {
@@ -89,7 +91,7 @@ func TestDamage(t *testing.T) {
 	}
 	send(mustMarshal(t, &alsv3.StreamAccessLogsMessage{Identifier: new(alsv3.StreamAccessLogsMessage_Identifier)}))
 	send([]byte{0x0a, 0x02, 0x0a, 0x7f})
-	if n := metric(t, reg, "tallygate_als_frames_refused_total", "identifier"); n < 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_frames_refused_total", "identifier"); n < 1 {
 		t.Error("a damaged identifier is not counted")
 	}
 	checkBooks(t, reg, len(sink.all()))
@@ -100,9 +102,7 @@ func TestEntryTruncated(t *testing.T) {
 	r := new(record)
 	for i := range whole {
 		if want := func() bool {
-			var list []byte
-			w := wireWriter{rand.New(rand.NewPCG(9, 9))}
-			list = w.bytes(w.tag(nil, 1, 2), whole[:i])
+			list := wire.AppendMessage(nil, 1, whole[:i])
 			m := new(alsv3.StreamAccessLogsMessage_HTTPAccessLogEntries)
 			return unmarshal(list, m)
 		}(); r.decode(whole[:i], false) != want {
@@ -141,7 +141,7 @@ func TestHostileLabels(t *testing.T) {
 		if got := entries[0].Custom.Value(); got != want+"\x00" {
 			t.Errorf("%q: custom label %q; want %q", value, got, want+"\x00")
 		}
-		if got := metric(t, reg, "tallygate_als_labels_repaired_total"); got != repaired {
+		if got := ingesttest.Metric(t, reg, "tallygate_als_labels_repaired_total"); got != repaired {
 			t.Errorf("%q: %v repaired; want %v", value, got, repaired)
 		}
 		checkBooks(t, reg, len(entries))
@@ -197,7 +197,7 @@ func TestMillionValues(t *testing.T) {
 		if grown > 4<<20 {
 			t.Errorf("%s: the heap grew by %d MiB", tag, grown>>20)
 		}
-		if got := metric(t, reg, "tallygate_als_identity_misses_total"); got > misses {
+		if got := ingesttest.Metric(t, reg, "tallygate_als_identity_misses_total"); got > misses {
 			t.Errorf("%s: %v identities worked out; want at most %v", tag, got, misses)
 		}
 	}
@@ -223,7 +223,7 @@ func TestClientBreaks(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
 		t.Errorf("handler: %v; want canceled", err)
 	}
-	if n := metric(t, reg, "tallygate_als_streams_ended_total", endBroken); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_streams_ended_total", endBroken); n != 1 {
 		t.Errorf("%v broken streams; want 1", n)
 	}
 	checkBooks(t, reg, len(sink.all()))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -40,16 +41,16 @@ func parseNode(f *frame) (n node, ok bool) {
 	var metadata []byte
 	f.identifiers(func(b []byte) bool {
 		for i := 0; i < len(b); {
-			tag, v, end := next(b, i)
+			tag, v, end := wire.Next(b, i)
 			if end < 0 {
 				ok = false
 				return false
 			}
 			switch tag {
-			case 1<<3 | wireBytes:
+			case 1<<3 | wire.Bytes:
 				metadata, ok = n.decode(b[v:end], metadata)
-			case 2<<3 | wireBytes:
-				n.logName = clean(lend(b[v:end]))
+			case 2<<3 | wire.Bytes:
+				n.logName = clean(wire.Lend(b[v:end]))
 			}
 			if !ok {
 				return false
@@ -69,16 +70,16 @@ func parseNode(f *frame) (n node, ok bool) {
 // returns the serialised Struct, appended to the one before.
 func (n *node) decode(b, metadata []byte) ([]byte, bool) {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return nil, false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
-			n.id = clean(lend(b[v:end]))
-		case 2<<3 | wireBytes:
-			n.cluster = clean(lend(b[v:end]))
-		case 3<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
+			n.id = clean(wire.Lend(b[v:end]))
+		case 2<<3 | wire.Bytes:
+			n.cluster = clean(wire.Lend(b[v:end]))
+		case 3<<3 | wire.Bytes:
 			metadata = append(metadata, b[v:end]...) // concatenated messages merge
 		}
 		i = end

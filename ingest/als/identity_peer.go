@@ -1,6 +1,9 @@
 package als
 
-import "github.com/tallygate/tallygate/mesh"
+import (
+	"github.com/tallygate/tallygate/ingest/wire"
+	"github.com/tallygate/tallygate/mesh"
+)
 
 // Evidence about a workload is a mesh.Workload whose empty fields say nothing.
 
@@ -12,19 +15,19 @@ func peerMetadata(b []byte, w *mesh.Workload) (ok bool) {
 	ok = true
 	var labels []byte
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		i = end
-		if tag != 1<<3|wireBytes {
+		if tag != 1<<3|wire.Bytes {
 			continue
 		}
 		key, value, sound := mapEntry(b[v:end])
 		if !sound {
 			return false
 		}
-		switch lend(key) {
+		switch wire.Lend(key) {
 		case "workload", "WORKLOAD_NAME":
 			w.Name = stringValue(value)
 		case "namespace", "NAMESPACE":

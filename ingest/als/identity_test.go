@@ -8,6 +8,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alfv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/types/known/anypb"
 )
@@ -155,7 +156,7 @@ func TestIdentityPrecedence(t *testing.T) {
 		if got := e.Destination.Value(); got != destination {
 			t.Errorf("%s: destination\n got %+v\nwant %+v", name, got, destination)
 		}
-		if got := metric(t, reg, "tallygate_als_identity_conflicts_total"); got != conflicts {
+		if got := ingesttest.Metric(t, reg, "tallygate_als_identity_conflicts_total"); got != conflicts {
 			t.Errorf("%s: %v conflicts; want %v", name, got, conflicts)
 		}
 	}

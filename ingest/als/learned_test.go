@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -139,7 +140,7 @@ func TestLearnedLater(t *testing.T) {
 	if n := s.registry.size(); n != 0 {
 		t.Errorf("%d entries left", n)
 	}
-	if n := metric(t, reg, "tallygate_als_learned_conflicts_total"); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_learned_conflicts_total"); n != 1 {
 		t.Errorf("%v conflicts; want 1, of the principal", n)
 	}
 }
@@ -154,7 +155,7 @@ func TestLearnedBounds(t *testing.T) {
 	if n := s.registry.size(); n != 10 {
 		t.Errorf("%d entries; want 10", n)
 	}
-	if n := metric(t, reg, "tallygate_als_learned_refused_total"); n != 190 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_learned_refused_total"); n != 190 {
 		t.Errorf("%v refused; want 190", n)
 	}
 }

@@ -3,7 +3,6 @@ package als
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -11,11 +10,9 @@ import (
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -64,68 +61,22 @@ func newTestServer(t testing.TB, sink mesh.Sink, change func(*Config), labels ..
 // dial serves s over loopback and returns a client.
 func dial(t testing.TB, s *Server) alsv3.AccessLogServiceClient {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listen: %v", err)
-	}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(ingest.Codec()))
-	s.Register(server)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatalf("dial: %v", err)
-	}
-	t.Cleanup(func() {
-		conn.Close()
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
-		}
+	t.Cleanup(func() { // after the server has stopped
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := s.Drain(ctx); err != nil {
 			t.Errorf("drain: %v", err)
 		}
 	})
-	return alsv3.NewAccessLogServiceClient(conn)
-}
-
-// metric returns the sum of a family over the series that have all the given
-// label values.
-func metric(t testing.TB, reg prometheus.Gatherer, name string, values ...string) (sum float64) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-	series:
-		for _, m := range f.GetMetric() {
-			for _, want := range values {
-				found := false
-				for _, l := range m.GetLabel() {
-					found = found || l.GetValue() == want
-				}
-				if !found {
-					continue series
-				}
-			}
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	return sum
+	return alsv3.NewAccessLogServiceClient(ingesttest.Serve(t, s.Register))
 }
 
 // checkBooks compares what was received with where it went.
 func checkBooks(t testing.TB, reg prometheus.Gatherer, counted int) {
 	t.Helper()
-	received := metric(t, reg, "tallygate_als_entries_received_total")
-	skipped := metric(t, reg, "tallygate_als_entries_skipped_total")
-	dropped := metric(t, reg, "tallygate_als_entries_dropped_total")
+	received := ingesttest.Metric(t, reg, "tallygate_als_entries_received_total")
+	skipped := ingesttest.Metric(t, reg, "tallygate_als_entries_skipped_total")
+	dropped := ingesttest.Metric(t, reg, "tallygate_als_entries_dropped_total")
 	if received != float64(counted)+skipped+dropped {
 		t.Errorf("books: received %v != counted %d + skipped %v + dropped %v", received, counted, skipped, dropped)
 	}

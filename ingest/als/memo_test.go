@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 )
 
 func TestMemo(t *testing.T) {
@@ -62,7 +64,7 @@ func TestStreamsGiveBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := metric(t, reg, "tallygate_als_memo_entries"); n != 0 {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_memo_entries"); n != 0 {
 		t.Errorf("%v identities are still remembered", n)
 	}
 }

@@ -3,6 +3,7 @@ package als
 import (
 	"encoding/binary"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -101,7 +102,7 @@ var tagNames = func() *nameTable {
 
 // tagSlot returns the slot of a custom tag.
 func tagSlot(name []byte) slot {
-	if lend(name) == "span_id" { // shorter than the others
+	if wire.Lend(name) == "span_id" { // shorter than the others
 		return slotSpanID
 	}
 	return tagNames.find(name)

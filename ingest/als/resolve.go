@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unique"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -119,7 +120,7 @@ func (x *lookups) fill(r *record, reporter mesh.Reporter, s *snapshot) {
 			meta = wasm
 		}
 		if r.set.has(meta) {
-			x.hasPeer[end] = peerMetadata(bytesOf(r.strings[meta]), &x.peer[end])
+			x.hasPeer[end] = peerMetadata(wire.BytesOf(r.strings[meta]), &x.peer[end])
 			x.badMetadata = x.badMetadata || !x.hasPeer[end]
 		}
 		if len(s.ip) > 0 && r.set&tagsOf[end].all != tagsOf[end].all {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -55,7 +56,7 @@ func TestServeSample(t *testing.T) {
 		got.TraceID != "4bf92f3577b34da6a3ce929d00000007" || !got.TraceSampled || got.Custom != (mesh.Custom{}) {
 		t.Errorf("entry %+v", got)
 	}
-	if misses := metric(t, reg, "tallygate_als_identity_misses_total"); misses != 1 {
+	if misses := ingesttest.Metric(t, reg, "tallygate_als_identity_misses_total"); misses != 1 {
 		t.Errorf("%v identities worked out; want 1", misses)
 	}
 	checkBooks(t, reg, len(entries))

@@ -6,10 +6,10 @@ import (
 
 	alfv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
+	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/tallygate/tallygate/mesh"
 )
 
 func tcpMessage(entries ...*alfv3.TCPAccessLogEntry) *alsv3.StreamAccessLogsMessage {
@@ -80,7 +80,7 @@ func TestTCP(t *testing.T) {
 				got.closed++
 			}
 		}
-		got.baselines = metric(t, reg, "tallygate_als_tcp_baselines_total")
+		got.baselines = ingesttest.Metric(t, reg, "tallygate_als_tcp_baselines_total")
 		if got != want {
 			t.Errorf("%+v: got %+v; want %+v", steps, got, want)
 		}
@@ -203,7 +203,7 @@ func TestTCPBounds(t *testing.T) {
 	if n := s.tcp.size(); n > tcpShards {
 		t.Errorf("%d connections in a table of %d", n, tcpShards)
 	}
-	if n := metric(t, reg, "tallygate_als_tcp_evictions_total", "full"); n < 9*tcpShards {
+	if n := ingesttest.Metric(t, reg, "tallygate_als_tcp_evictions_total", "full"); n < 9*tcpShards {
 		t.Errorf("%v evictions; want at least %d", n, 9*tcpShards)
 	}
 	s.tcp.expire(now.Add(2 * time.Hour))

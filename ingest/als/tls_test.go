@@ -17,6 +17,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -142,16 +143,16 @@ func TestForgedNode(t *testing.T) {
 		if got := status.Code(err); got != wantCode {
 			t.Errorf("%s, %s: the stream ended with %v; want %v", identity, spiffe, err, wantCode)
 		}
-		if n := metric(t, reg, "tallygate_als_identity_mismatches_total"); n != mismatches {
+		if n := ingesttest.Metric(t, reg, "tallygate_als_identity_mismatches_total"); n != mismatches {
 			t.Errorf("%s, %s: %v mismatches; want %v", identity, spiffe, n, mismatches)
 		}
 		entries := sink.all()
 		checkBooks(t, reg, len(entries))
 		if wantCode != codes.OK {
-			if n := metric(t, reg, "tallygate_als_identity_refused_total"); n != 1 || len(entries) != 0 {
+			if n := ingesttest.Metric(t, reg, "tallygate_als_identity_refused_total"); n != 1 || len(entries) != 0 {
 				t.Errorf("%s, %s: %v streams refused, %d entries counted", identity, spiffe, n, len(entries))
 			}
-			if n := metric(t, reg, "tallygate_als_frames_refused_total", "identity"); n != 1 {
+			if n := ingesttest.Metric(t, reg, "tallygate_als_frames_refused_total", "identity"); n != 1 {
 				t.Errorf("%s, %s: %v frames refused; want 1", identity, spiffe, n)
 			}
 			return

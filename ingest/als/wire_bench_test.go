@@ -11,6 +11,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -139,12 +140,12 @@ var (
 // any decoder does.
 func walk(b []byte, s *walkSet) (fields int) {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return -1
 		}
 		fields++
-		if tag&7 == wireBytes && s.enter>>(tag>>3)&1 != 0 {
+		if tag&7 == wire.Bytes && s.enter>>(tag>>3)&1 != 0 {
 			fields += walk(b[v:end], s.sub[tag>>3])
 		}
 		i = end

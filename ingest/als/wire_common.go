@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
 // tagCustomTags is the tag of custom_tags as it lies on the wire, in two bytes.
-const tagCustomTags = 22<<3&0x7f | wireBytes | 0x80 | 22<<3>>7<<8
+const tagCustomTags = 22<<3&0x7f | wire.Bytes | 0x80 | 22<<3>>7<<8
 
 // commonWanted are the length-delimited fields of AccessLogCommon that are read.
 const commonWanted uint64 = 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
@@ -23,9 +24,9 @@ func (r *record) common(b []byte) bool {
 			x := binary.LittleEndian.Uint64(full[i:])
 			field, n, j := uint64(0), 0, 0
 			switch {
-			case x&0x8087 == wireBytes:
+			case x&0x8087 == wire.Bytes:
 				field, n, j = x>>3&0xf, int(x>>8&0x7f), i+2
-			case x&0x808087 == 0x80|wireBytes:
+			case x&0x808087 == 0x80|wire.Bytes:
 				if x&0xffff == tagCustomTags && len(r.tags) == 0 {
 					if key, end, ok := plainEntry(full, x>>16, i+3); ok && end <= len(b) {
 						r.put(tagSlot(full[i+5:key]), full[key+2:end])
@@ -43,22 +44,22 @@ func (r *record) common(b []byte) bool {
 				continue
 			}
 		}
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		i = end
 		switch tag {
-		case 27<<3 | wireVarint:
+		case 27<<3 | wire.Varint:
 			r.intermediate = v != 0
-		case 29<<3 | wireVarint:
+		case 29<<3 | wire.Varint:
 			r.wireSent = v
-		case 30<<3 | wireVarint:
+		case 30<<3 | wire.Varint:
 			r.wireReceived = v
-		case 33<<3 | wireVarint:
+		case 33<<3 | wire.Varint:
 			r.logType = int32(v)
 		default:
-			if tag&7 == wireBytes && !r.commonField(tag>>3, b[v:end]) {
+			if tag&7 == wire.Bytes && !r.commonField(tag>>3, b[v:end]) {
 				return false
 			}
 		}
@@ -105,29 +106,29 @@ func (r *record) commonField(field uint64, b []byte) bool {
 func (s *seconds) decode(b []byte) bool {
 	// As every encoder writes it: seconds and nanos, either of them if not 0.
 	i := 0
-	if len(b) > 1 && b[0] == 1<<3|wireVarint {
-		v, end := varint(b, 1)
+	if len(b) > 1 && b[0] == 1<<3|wire.Varint {
+		v, end := wire.ReadVarint(b, 1)
 		if end < 0 {
 			return false
 		}
 		s.sec, i = int64(v), end
 	}
-	if len(b)-i > 1 && b[i] == 2<<3|wireVarint {
-		v, end := varint(b, i+1)
+	if len(b)-i > 1 && b[i] == 2<<3|wire.Varint {
+		v, end := wire.ReadVarint(b, i+1)
 		if end < 0 {
 			return false
 		}
 		s.nanos, i = int32(v), end
 	}
 	for i < len(b) {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireVarint:
+		case 1<<3 | wire.Varint:
 			s.sec = int64(v)
-		case 2<<3 | wireVarint:
+		case 2<<3 | wire.Varint:
 			s.nanos = int32(v)
 		}
 		i = end
@@ -138,25 +139,25 @@ func (s *seconds) decode(b []byte) bool {
 // address reads the IP address of an Address; other kinds of address clear it.
 func (r *record) address(to slot, b []byte) bool {
 	// As Envoy writes it: a socket_address of an address and a port_value.
-	if n := len(b); n > 6 && n < 0x80 && b[0] == 1<<3|wireBytes && int(b[1]) == n-2 && b[2] == 2<<3|wireBytes {
+	if n := len(b); n > 6 && n < 0x80 && b[0] == 1<<3|wire.Bytes && int(b[1]) == n-2 && b[2] == 2<<3|wire.Bytes {
 		ip := 4 + int(b[3])
-		if port := n - ip - 1; ip < n && b[ip] == 3<<3|wireVarint && b[n-1] < 0x80 &&
+		if port := n - ip - 1; ip < n && b[ip] == 3<<3|wire.Varint && b[n-1] < 0x80 &&
 			(port == 3 && b[n-2]&b[n-3] >= 0x80 || port == 2 && b[n-2] >= 0x80 || port == 1) {
 			r.put(to, b[4:ip])
 			return true
 		}
 	}
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireBytes: // socket_address
+		case 1<<3 | wire.Bytes: // socket_address
 			if !r.socketAddress(to, b[v:end]) {
 				return false
 			}
-		case 2<<3 | wireBytes, 3<<3 | wireBytes: // pipe, envoy_internal_address
+		case 2<<3 | wire.Bytes, 3<<3 | wire.Bytes: // pipe, envoy_internal_address
 			r.put(to, nil)
 		}
 		i = end
@@ -166,11 +167,11 @@ func (r *record) address(to slot, b []byte) bool {
 
 func (r *record) socketAddress(to slot, b []byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
-		if tag == 2<<3|wireBytes { // address
+		if tag == 2<<3|wire.Bytes { // address
 			r.put(to, b[v:end])
 		}
 		i = end
@@ -182,7 +183,7 @@ func (r *record) socketAddress(to slot, b []byte) bool {
 // unauthorized_details, whose presence is the flag.
 func (r *record) responseFlags(b []byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
@@ -194,10 +195,10 @@ func (r *record) responseFlags(b []byte) bool {
 		bit := mesh.Flags(1) << (field - 1)
 		switch {
 		case field == 13:
-			if tag&7 == wireBytes {
+			if tag&7 == wire.Bytes {
 				r.flags |= bit
 			}
-		case tag&7 != wireVarint:
+		case tag&7 != wire.Varint:
 		case v != 0:
 			r.flags |= bit
 		default:
@@ -211,14 +212,14 @@ func (r *record) responseFlags(b []byte) bool {
 func (r *record) filterState(b []byte) bool {
 	var key, typeURL, value []byte
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			key = b[v:end]
-		case 2<<3 | wireBytes:
+		case 2<<3 | wire.Bytes:
 			if !anyMessage(b[v:end], &typeURL, &value) {
 				return false
 			}
@@ -226,7 +227,7 @@ func (r *record) filterState(b []byte) bool {
 		i = end
 	}
 	to, want := slot(numSlots), "google.protobuf.Struct"
-	switch lend(key) {
+	switch wire.Lend(key) {
 	case "downstream_peer":
 		to = slotDownstreamPeer
 	case "upstream_peer":
@@ -240,7 +241,7 @@ func (r *record) filterState(b []byte) bool {
 	default:
 		return true
 	}
-	if !strings.HasSuffix(lend(typeURL), want) {
+	if !strings.HasSuffix(wire.Lend(typeURL), want) {
 		value = nil // the last value of a key wins, also if it is of no use
 	}
 	r.put(to, value)
@@ -250,14 +251,14 @@ func (r *record) filterState(b []byte) bool {
 // anyMessage merges a google.protobuf.Any.
 func anyMessage(b []byte, typeURL, value *[]byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			*typeURL = b[v:end]
-		case 2<<3 | wireBytes:
+		case 2<<3 | wire.Bytes:
 			*value = b[v:end]
 		}
 		i = end
@@ -269,8 +270,8 @@ func anyMessage(b []byte, typeURL, value *[]byte) bool {
 func (r *record) tag(key, value []byte) {
 	r.put(tagSlot(key), value)
 	for i, name := range r.tags {
-		if name == lend(key) {
-			r.custom[i] = lend(value)
+		if name == wire.Lend(key) {
+			r.custom[i] = wire.Lend(value)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package als
 
+import "github.com/tallygate/tallygate/ingest/wire"
+
 // frame is a scanned StreamAccessLogsMessage: the lengths at its outer two
 // levels are right, the entries are still unread.
 type frame struct {
@@ -12,10 +14,10 @@ type frame struct {
 }
 
 const (
-	tagIdentifier = 1<<3 | wireBytes
-	tagHTTPLogs   = 2<<3 | wireBytes
-	tagTCPLogs    = 3<<3 | wireBytes
-	tagLogEntry   = 1<<3 | wireBytes
+	tagIdentifier = 1<<3 | wire.Bytes
+	tagHTTPLogs   = 2<<3 | wire.Bytes
+	tagTCPLogs    = 3<<3 | wire.Bytes
+	tagLogEntry   = 1<<3 | wire.Bytes
 )
 
 // scan walks the outer levels of message b. It reports false if they are
@@ -23,7 +25,7 @@ const (
 func scan(b []byte) (f frame, ok bool) {
 	f.b = b
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return frame{}, false
 		}
@@ -47,7 +49,7 @@ func scan(b []byte) (f frame, ok bool) {
 
 func countEntries(b []byte) (n int) {
 	for i := 0; i < len(b); {
-		tag, _, end := next(b, i)
+		tag, _, end := wire.Next(b, i)
 		if end < 0 {
 			return -1
 		}
@@ -63,7 +65,7 @@ func countEntries(b []byte) (n int) {
 // merge.
 func (f *frame) identifiers(yield func([]byte) bool) {
 	for i := 0; f.hasIdentifier && i < len(f.b); {
-		tag, v, end := next(f.b, i)
+		tag, v, end := wire.Next(f.b, i)
 		if tag == tagIdentifier && !yield(f.b[v:end]) {
 			return
 		}
@@ -91,7 +93,7 @@ func (f *frame) cursor() cursor {
 func (c *cursor) next() (entry []byte, ok bool) {
 	for {
 		for c.inner < len(c.list) {
-			tag, v, end := next(c.list, c.inner)
+			tag, v, end := wire.Next(c.list, c.inner)
 			c.inner = end
 			if tag == tagLogEntry {
 				return c.list[v:end], true
@@ -100,7 +102,7 @@ func (c *cursor) next() (entry []byte, ok bool) {
 		if c.outer >= len(c.b) {
 			return nil, false
 		}
-		tag, v, end := next(c.b, c.outer)
+		tag, v, end := wire.Next(c.b, c.outer)
 		if tag == c.logs {
 			c.list, c.inner = c.b[v:end], 0
 		}

@@ -1,6 +1,9 @@
 package als
 
-import "github.com/tallygate/tallygate/mesh"
+import (
+	"github.com/tallygate/tallygate/ingest/wire"
+	"github.com/tallygate/tallygate/mesh"
+)
 
 // slot names one string of a record. The first slots are the custom tags that
 // are named like a label, by label.
@@ -101,7 +104,7 @@ func (r *record) put(s slot, b []byte) {
 		r.set &^= s.bit()
 		return
 	}
-	r.strings[s] = lend(b)
+	r.strings[s] = wire.Lend(b)
 	r.set |= s.bit()
 }
 

@@ -1,6 +1,10 @@
 package als
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/tallygate/tallygate/ingest/wire"
+)
 
 // structFields yields the fields of a serialised google.protobuf.Struct: the key
 // and the serialised Value. It stops at malformed bytes, after ok was set to
@@ -8,18 +12,18 @@ import "iter"
 func structFields(b []byte, ok *bool) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for i := 0; i < len(b); {
-			tag, v, end := next(b, i)
+			tag, v, end := wire.Next(b, i)
 			if end < 0 {
 				*ok = false
 				return
 			}
-			if tag == 1<<3|wireBytes {
+			if tag == 1<<3|wire.Bytes {
 				key, value, sound := mapEntry(b[v:end])
 				if !sound {
 					*ok = false
 					return
 				}
-				if !yield(lend(key), value) {
+				if !yield(wire.Lend(key), value) {
 					return
 				}
 			}
@@ -31,10 +35,10 @@ func structFields(b []byte, ok *bool) iter.Seq2[string, []byte] {
 // stringValue returns the string of a serialised google.protobuf.Value, empty if
 // it is of another kind.
 func stringValue(b []byte) string {
-	if len(b) >= 2 && b[0] == 3<<3|wireBytes && int(b[1]) == len(b)-2 && b[1] < 0x80 {
-		return lend(b[2:])
+	if len(b) >= 2 && b[0] == 3<<3|wire.Bytes && int(b[1]) == len(b)-2 && b[1] < 0x80 {
+		return wire.Lend(b[2:])
 	}
-	return lend(valueOf(b, 3))
+	return wire.Lend(valueOf(b, 3))
 }
 
 // structValue returns the serialised Struct of a serialised Value, empty if it
@@ -43,12 +47,12 @@ func structValue(b []byte) []byte { return valueOf(b, 5) }
 
 func valueOf(b []byte, kind uint64) (content []byte) {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return nil
 		}
 		switch {
-		case tag == kind<<3|wireBytes:
+		case tag == kind<<3|wire.Bytes:
 			content = b[v:end]
 		case tag>>3 <= 6: // another case of the oneof
 			content = nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -51,7 +52,7 @@ func TestDecodeRealFrames(t *testing.T) {
 		}
 		entries := sink.all()
 		checkBooks(t, reg, len(entries))
-		if n := metric(t, reg, "tallygate_als_entries_dropped_total") + metric(t, reg, "tallygate_als_frames_refused_total"); n != 0 {
+		if n := ingesttest.Metric(t, reg, "tallygate_als_entries_dropped_total") + ingesttest.Metric(t, reg, "tallygate_als_frames_refused_total"); n != 0 {
 			t.Errorf("%s: %v frames or entries were lost", name, n)
 		}
 		for i, e := range entries {
@@ -69,22 +70,4 @@ func TestDecodeRealFrames(t *testing.T) {
 	if http == 0 || tcp == 0 {
 		t.Errorf("%d HTTP and %d TCP entries: the frames cover too little", http, tcp)
 	}
-}
-
-func TestVarint(t *testing.T) {
-	f := func(b string, want uint64, end int) {
-		t.Helper()
-		if v, n := varint([]byte(b), 0); n != end || n > 0 && v != want {
-			t.Errorf("varint(%x) = %d, %d; want %d, %d", b, v, n, want, end)
-		}
-	}
-	f("\x00", 0, 1)
-	f("\x7f", 127, 1)
-	f("\xff\x01", 255, 2)
-	f("\x80\x00", 0, 2)
-	f("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 1<<64-1, 10)
-	f("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 0, -1)
-	f("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x01", 0, -1)
-	f("\xff", 0, -1)
-	f("", 0, -1)
 }

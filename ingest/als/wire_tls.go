@@ -1,5 +1,7 @@
 package als
 
+import "github.com/tallygate/tallygate/ingest/wire"
+
 // tlsMemo is the TLSProperties that was read last and what it came to: requests
 // on one connection repeat it. Its strings alias the frame.
 type tlsMemo struct {
@@ -15,7 +17,7 @@ func (r *record) tls(b []byte) bool {
 	if r.set&sanSlots != 0 {
 		return r.readTLS(b) // it merges with the one before
 	}
-	if r.lastTLS.raw == lend(b) {
+	if r.lastTLS.raw == wire.Lend(b) {
 		copy(r.strings[slotLocalSAN:], r.lastTLS.names[:])
 		r.set |= r.lastTLS.set
 		return true
@@ -23,22 +25,22 @@ func (r *record) tls(b []byte) bool {
 	if !r.readTLS(b) {
 		return false
 	}
-	r.lastTLS = tlsMemo{raw: lend(b), set: r.set & sanSlots}
+	r.lastTLS = tlsMemo{raw: wire.Lend(b), set: r.set & sanSlots}
 	copy(r.lastTLS.names[:], r.strings[slotLocalSAN:slotPeerSAN+1])
 	return true
 }
 
 func (r *record) readTLS(b []byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		ok := true
 		switch tag {
-		case 4<<3 | wireBytes: // local_certificate_properties
+		case 4<<3 | wire.Bytes: // local_certificate_properties
 			ok = r.certificate(slotLocalSAN, b[v:end])
-		case 5<<3 | wireBytes: // peer_certificate_properties
+		case 5<<3 | wire.Bytes: // peer_certificate_properties
 			ok = r.certificate(slotPeerSAN, b[v:end])
 		}
 		if !ok {
@@ -53,11 +55,11 @@ func (r *record) readTLS(b []byte) bool {
 // CertificateProperties.
 func (r *record) certificate(to slot, b []byte) bool {
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
-		if tag == 1<<3|wireBytes {
+		if tag == 1<<3|wire.Bytes {
 			uri, ok := subjectAltName(b[v:end])
 			if !ok {
 				return false
@@ -72,18 +74,18 @@ func (r *record) certificate(to slot, b []byte) bool {
 }
 
 func subjectAltName(b []byte) (uri []byte, ok bool) {
-	if n := len(b); n >= 2 && n < 0x80 && b[0] == 1<<3|wireBytes && int(b[1]) == n-2 {
+	if n := len(b); n >= 2 && n < 0x80 && b[0] == 1<<3|wire.Bytes && int(b[1]) == n-2 {
 		return b[2:], true
 	}
 	for i := 0; i < len(b); {
-		tag, v, end := next(b, i)
+		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return nil, false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			uri = b[v:end]
-		case 2<<3 | wireBytes: // dns, the other case of the oneof
+		case 2<<3 | wire.Bytes: // dns, the other case of the oneof
 			uri = nil
 		}
 		i = end

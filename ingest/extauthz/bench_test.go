@@ -7,6 +7,7 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc"
 )
@@ -53,7 +54,7 @@ func BenchmarkCheck(b *testing.B) {
 		"bare":      func(r grpc.ServiceRegistrar) { r.RegisterService(&bare, answer) },
 	} {
 		b.Run(name, func(b *testing.B) {
-			conn := listen(b, register)
+			conn := ingesttest.Serve(b, register)
 			b.ReportAllocs()
 			before := cpuTime(b)
 			b.SetParallelism(8)

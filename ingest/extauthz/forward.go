@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -28,7 +29,7 @@ func (s *Server) NewForward(cfg ForwardConfig) (*Forward, error) {
 	}
 	f := &Forward{server: s, cfg: cfg, proxies: newProxies(cfg.TrustedProxies)}
 	for name, value := range cfg.ContextExtensions {
-		f.extensions = appendMessage(f.extensions, 10, appendPair(nil, valid(name), valid(value)))
+		f.extensions = wire.AppendMessage(f.extensions, 10, appendPair(nil, valid(name), valid(value)))
 	}
 	return f, nil
 }

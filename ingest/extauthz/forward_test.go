@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -183,7 +184,7 @@ func TestForwardAnswersTrustedProxiesOnly(t *testing.T) {
 		if w := ask(handler, r); w.Code != want {
 			t.Errorf("%s of %q: %d; want %d", remote, trusted, w.Code, want)
 		}
-		if n := metric(t, reg, "tallygate_extauthz_requests_refused_total", string(badProxy)); (n == 1) != (want == 403) {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_requests_refused_total", string(badProxy)); (n == 1) != (want == 403) {
 			t.Errorf("%s: refused %v", remote, n)
 		}
 	}
@@ -257,7 +258,7 @@ func TestForwardFailures(t *testing.T) {
 		if w := ask(handler, httptest.NewRequest("GET", "/", nil)); w.Code != want || w.Header().Get(headerError) != failedError {
 			t.Errorf("%s: %d %v; want %d", o, w.Code, w.Header(), want)
 		}
-		if n := metric(t, reg, "tallygate_extauthz_checks_total", "forward_auth", outcome); n != 1 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "forward_auth", outcome); n != 1 {
 			t.Errorf("%s: %s = %v; want 1", o, outcome, n)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,7 +27,7 @@ var curious = deciderFunc(func(_ context.Context, q *mesh.Query) (mesh.Decision,
 
 func TestHostileRequests(t *testing.T) {
 	s, reg := newTestServer(t, curious, func(c *Config) { c.Timeout = time.Minute })
-	conn := listen(t, s.Register)
+	conn := ingesttest.Serve(t, s.Register)
 	client := authv3.NewAuthorizationClient(conn)
 	check := func(name string, want codes.Code, req *authv3.CheckRequest) *authv3.CheckResponse {
 		t.Helper()
@@ -77,10 +79,10 @@ func TestHostileRequests(t *testing.T) {
 	raw("header", in(appendPair(nil, "x", "\xff"), 3, 2, 4, 1), codes.InvalidArgument)
 	raw("principal", in([]byte{0xc0, 0x80}, 4, 1, 1), codes.InvalidArgument)
 	raw("raw body", in([]byte{0xff}, 12, 2, 4, 1), codes.OK)
-	raw("a length beyond the end", []byte{1<<3 | wireBytes, 0xff, 0xff, 0xff, 0xff, 0x0f}, codes.InvalidArgument)
-	raw("an overlong varint", append([]byte{1<<3 | wireVarint}, strings.Repeat("\xff", 20)...), codes.InvalidArgument)
+	raw("a length beyond the end", []byte{1<<3 | wire.Bytes, 0xff, 0xff, 0xff, 0xff, 0x0f}, codes.InvalidArgument)
+	raw("an overlong varint", append([]byte{1<<3 | wire.Varint}, strings.Repeat("\xff", 20)...), codes.InvalidArgument)
 	raw("field 0", []byte{0, 0}, codes.InvalidArgument)
-	if n := metric(t, reg, "tallygate_extauthz_frames_refused_total", frameMalformed); n != 6 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_frames_refused_total", frameMalformed); n != 6 {
 		t.Errorf("refused frames: %v; want 6", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -140,7 +141,7 @@ func parseMultipart(contentType string, body []byte) (mesh.Value, error) {
 		return null, nil
 	}
 	lists := map[string][]mesh.Value{}
-	for r := multipart.NewReader(strings.NewReader(lend(body)), boundary); ; {
+	for r := multipart.NewReader(strings.NewReader(wire.Lend(body)), boundary); ; {
 		part, err := r.NextPart()
 		if errors.Is(err, io.EOF) {
 			break

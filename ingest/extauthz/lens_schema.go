@@ -1,6 +1,10 @@
 package extauthz
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tallygate/tallygate/ingest/wire"
+)
 
 // kind is how a field of the wire appears in the input, as protojson has it.
 type kind uint8
@@ -59,9 +63,9 @@ func (s *schema) number(n *node) {
 	s.slots++
 	switch n.kind {
 	case kindInt64, kindUint32, kindBool, kindEnum:
-		n.wire = wireVarint
+		n.wire = wire.Varint
 	default:
-		n.wire = wireBytes
+		n.wire = wire.Bytes
 	}
 	slices.SortFunc(n.children, func(a, b *node) int {
 		if a.name < b.name {

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -54,12 +55,12 @@ type item struct {
 func messageMap(b []byte, num uint64, one *string) ([]item, bool) {
 	var items []item
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return nil, false
 		}
 		i = end
-		if tag != num<<3|wireBytes {
+		if tag != num<<3|wire.Bytes {
 			continue
 		}
 		key, value, ok := mapEntry(b[at:end])
@@ -67,12 +68,12 @@ func messageMap(b []byte, num uint64, one *string) ([]item, bool) {
 			return nil, false
 		}
 		if one != nil {
-			if lend(key) != *one {
+			if wire.Lend(key) != *one {
 				continue
 			}
 			items = items[:0]
 		}
-		items = append(items, item{lend(key), value})
+		items = append(items, item{wire.Lend(key), value})
 	}
 	slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.name, b.name) })
 	kept := items[:0]
@@ -107,21 +108,21 @@ func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 	var kind, num uint64
 	var part parts
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return null, false
 		}
 		switch tag {
-		case 1<<3 | wireVarint, 4<<3 | wireVarint: // null_value, bool_value
+		case 1<<3 | wire.Varint, 4<<3 | wire.Varint: // null_value, bool_value
 			kind, num = tag, at
-		case 2<<3 | wireFixed64: // number_value
+		case 2<<3 | wire.Fixed64: // number_value
 			kind, num = tag, binary.LittleEndian.Uint64(b[end-8:])
-		case 3<<3 | wireBytes: // string_value
+		case 3<<3 | wire.Bytes: // string_value
 			kind, part = tag, parts{b: b[at:end]}
 			if !utf8.Valid(part.b) {
 				return null, false
 			}
-		case 5<<3 | wireBytes, 6<<3 | wireBytes: // struct_value, list_value
+		case 5<<3 | wire.Bytes, 6<<3 | wire.Bytes: // struct_value, list_value
 			if kind != tag {
 				kind, part = tag, parts{}
 			}
@@ -130,21 +131,21 @@ func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 		i = end
 	}
 	switch kind {
-	case 1<<3 | wireVarint:
+	case 1<<3 | wire.Varint:
 		return null, true
-	case 2<<3 | wireFixed64:
+	case 2<<3 | wire.Fixed64:
 		f := math.Float64frombits(num)
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return text(strconv.FormatFloat(f, 'g', -1, 64)), true
 		}
 		return number(formatNumber(f)), true
-	case 3<<3 | wireBytes:
-		return text(lend(part.b)), true
-	case 4<<3 | wireVarint:
+	case 3<<3 | wire.Bytes:
+		return text(wire.Lend(part.b)), true
+	case 4<<3 | wire.Varint:
 		return mesh.Value{Kind: mesh.KindBool, Bool: num != 0}, true
-	case 5<<3 | wireBytes:
+	case 5<<3 | wire.Bytes:
 		return structValue(part.b, depth)
-	case 6<<3 | wireBytes:
+	case 6<<3 | wire.Bytes:
 		return listValue(part.b, depth)
 	}
 	return null, true // of no kind
@@ -153,12 +154,12 @@ func jsonValue(b []byte, depth int) (mesh.Value, bool) {
 func listValue(b []byte, depth int) (mesh.Value, bool) {
 	l := mesh.Value{Kind: mesh.KindArray}
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 || depth == 0 {
 			return null, false
 		}
 		i = end
-		if tag != 1<<3|wireBytes {
+		if tag != 1<<3|wire.Bytes {
 			continue
 		}
 		v, ok := jsonValue(b[at:end], depth-1)
@@ -223,14 +224,14 @@ func metadata(b []byte, p mesh.Path) (v mesh.Value, present, ok bool) {
 func anyValue(b []byte) (mesh.Value, bool) {
 	var url, content []byte
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return null, false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			url = b[at:end]
-		case 2<<3 | wireBytes:
+		case 2<<3 | wire.Bytes:
 			content = b[at:end]
 		}
 		i = end
@@ -244,7 +245,7 @@ func anyValue(b []byte) (mesh.Value, bool) {
 		return v, err == nil
 	}
 	return object(
-		mesh.Field{Name: "@type", Value: text(lend(url))},
+		mesh.Field{Name: "@type", Value: text(wire.Lend(url))},
 		mesh.Field{Name: "value", Value: text(base64.StdEncoding.EncodeToString(content))},
 	), true
 }
@@ -253,12 +254,12 @@ func anyValue(b []byte) (mesh.Value, bool) {
 func headerMap(b []byte) (mesh.Value, bool) {
 	list := mesh.Value{Kind: mesh.KindArray}
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return null, false
 		}
 		i = end
-		if tag != 1<<3|wireBytes {
+		if tag != 1<<3|wire.Bytes {
 			continue
 		}
 		h, ok := headerValue(b[at:end])
@@ -276,16 +277,16 @@ func headerMap(b []byte) (mesh.Value, bool) {
 func headerValue(b []byte) (mesh.Value, bool) {
 	var key, value, raw []byte
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return null, false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			key = b[at:end]
-		case 2<<3 | wireBytes:
+		case 2<<3 | wire.Bytes:
 			value = b[at:end]
-		case 3<<3 | wireBytes:
+		case 3<<3 | wire.Bytes:
 			raw = b[at:end]
 		}
 		i = end
@@ -295,13 +296,13 @@ func headerValue(b []byte) (mesh.Value, bool) {
 	}
 	var fields []mesh.Field
 	if len(key) > 0 {
-		fields = append(fields, mesh.Field{Name: "key", Value: text(lend(key))})
+		fields = append(fields, mesh.Field{Name: "key", Value: text(wire.Lend(key))})
 	}
 	if len(raw) > 0 {
 		fields = append(fields, mesh.Field{Name: "rawValue", Value: text(base64.StdEncoding.EncodeToString(raw))})
 	}
 	if len(value) > 0 {
-		fields = append(fields, mesh.Field{Name: "value", Value: text(lend(value))})
+		fields = append(fields, mesh.Field{Name: "value", Value: text(wire.Lend(value))})
 	}
 	return mesh.Value{Kind: mesh.KindObject, Fields: fields}, true
 }
@@ -312,14 +313,14 @@ func timestamp(b []byte) (mesh.Value, bool) {
 	var sec int64
 	var nanos int32
 	for i := 0; i < len(b); {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return null, false
 		}
 		switch tag {
-		case 1<<3 | wireVarint:
+		case 1<<3 | wire.Varint:
 			sec = int64(at)
-		case 2<<3 | wireVarint:
+		case 2<<3 | wire.Varint:
 			nanos = int32(at)
 		}
 		i = end

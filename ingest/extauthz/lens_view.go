@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -51,9 +52,9 @@ func (v *view) reset(s *schema, b []byte) bool {
 func (v *view) index(n *node, from, to int) bool {
 	b := v.b[:to]
 	for i := from; i < to; {
-		tag, at, end := short(b, i)
+		tag, at, end := wire.Short(b, i)
 		if end < 0 {
-			if tag, at, end = next(b, i); end < 0 {
+			if tag, at, end = wire.Next(b, i); end < 0 {
 				return false
 			}
 		}
@@ -99,8 +100,8 @@ func (v *view) addEntry(of uint8, from, to int) bool {
 	e := entry{slot: of, at: uint32(from)}
 	b := v.b[:to]
 	// As every encoder writes it: the key, the value, nothing else.
-	if i := from; to-i > 3 && b[i] == 1<<3|wireBytes && b[i+1] < 0x80 {
-		if j := i + 2 + int(b[i+1]); j+1 < to && b[j] == 2<<3|wireBytes && b[j+1] < 0x80 && j+2+int(b[j+1]) == to {
+	if i := from; to-i > 3 && b[i] == 1<<3|wire.Bytes && b[i+1] < 0x80 {
+		if j := i + 2 + int(b[i+1]); j+1 < to && b[j] == 2<<3|wire.Bytes && b[j+1] < 0x80 && j+2+int(b[j+1]) == to {
 			e.key, e.keyEnd, e.value, e.valueEnd = uint32(i+2), uint32(j), uint32(j+2), uint32(to)
 			v.entries = append(v.entries, e)
 			// What lies around key and value is ASCII.
@@ -108,14 +109,14 @@ func (v *view) addEntry(of uint8, from, to int) bool {
 		}
 	}
 	for i := from; i < to; {
-		tag, at, end := next(b, i)
+		tag, at, end := wire.Next(b, i)
 		if end < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireBytes:
+		case 1<<3 | wire.Bytes:
 			e.key, e.keyEnd = uint32(at), uint32(end)
-		case 2<<3 | wireBytes:
+		case 2<<3 | wire.Bytes:
 			e.value, e.valueEnd = uint32(at), uint32(end)
 		}
 		i = end
@@ -154,7 +155,7 @@ func (v *view) bytes(n *node) []byte {
 	return v.b[s.start:s.end]
 }
 
-func (v *view) text(n *node) string { return lend(v.bytes(n)) }
+func (v *view) text(n *node) string { return wire.Lend(v.bytes(n)) }
 
 func (v *view) number(n *node) uint64 {
 	s := v.slots[n.slot]
@@ -168,8 +169,8 @@ func (v *view) entry(n *node, key string) (string, bool) {
 	}
 	for i := len(v.entries) - 1; i >= 0; i-- {
 		e := &v.entries[i]
-		if int(e.keyEnd-e.key) == len(key) && e.slot == n.slot && lend(v.b[e.key:e.keyEnd]) == key {
-			return lend(v.b[e.value:e.valueEnd]), true
+		if int(e.keyEnd-e.key) == len(key) && e.slot == n.slot && wire.Lend(v.b[e.key:e.keyEnd]) == key {
+			return wire.Lend(v.b[e.value:e.valueEnd]), true
 		}
 	}
 	return "", false
@@ -183,7 +184,7 @@ func (v *view) stringMap(n *node) mesh.Value {
 			entries = append(entries, e)
 		}
 	}
-	key := func(e *entry) string { return lend(v.b[e.key:e.keyEnd]) }
+	key := func(e *entry) string { return wire.Lend(v.b[e.key:e.keyEnd]) }
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(strings.Compare(key(&a), key(&b)), cmp.Compare(a.at, b.at))
 	})
@@ -191,7 +192,7 @@ func (v *view) stringMap(n *node) mesh.Value {
 	for i := range entries {
 		e := &entries[i]
 		if i+1 == len(entries) || key(&entries[i+1]) != key(e) {
-			fields = append(fields, mesh.Field{Name: key(e), Value: text(lend(v.b[e.value:e.valueEnd]))})
+			fields = append(fields, mesh.Field{Name: key(e), Value: text(wire.Lend(v.b[e.value:e.valueEnd]))})
 		}
 	}
 	return mesh.Value{Kind: mesh.KindObject, Fields: fields}

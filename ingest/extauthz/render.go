@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -72,20 +73,20 @@ func render(v *mesh.Verdict, listener mesh.Listener) *rendered {
 	if r.allowed {
 		body := r.ok(v)
 		if r.allowed = len(r.refused) == 0; r.allowed {
-			r.head = appendMessage(appendStatus(nil, true), responseOK, body)
+			r.head = wire.AppendMessage(appendStatus(nil, true), responseOK, body)
 			return r
 		}
 		v = &mesh.Verdict{}
 	}
-	r.head = appendMessage(appendStatus(nil, false), responseDenied, r.denied(v))
+	r.head = wire.AppendMessage(appendStatus(nil, false), responseDenied, r.denied(v))
 	return r
 }
 
 func appendStatus(b []byte, allowed bool) []byte {
 	if allowed {
-		return appendMessage(b, responseStatus, nil)
+		return wire.AppendMessage(b, responseStatus, nil)
 	}
-	return appendMessage(b, responseStatus, appendVarint(nil, 1, uint64(codes.PermissionDenied)))
+	return wire.AppendMessage(b, responseStatus, wire.AppendVarint(nil, 1, uint64(codes.PermissionDenied)))
 }
 
 func (r *rendered) refuse(reason string) { r.refused = append(r.refused, reason) }
@@ -104,7 +105,7 @@ func (r *rendered) ok(v *mesh.Verdict) (b []byte) {
 			r.refuse(refusedName)
 			continue
 		}
-		b = appendString(b, okHeadersToRemove, name)
+		b = wire.AppendString(b, okHeadersToRemove, name)
 	}
 	for _, h := range v.ResponseHeaders {
 		b = r.header(b, okResponseHeaders, h, false)
@@ -114,26 +115,26 @@ func (r *rendered) ok(v *mesh.Verdict) (b []byte) {
 			r.refuse(refusedQuery)
 			continue
 		}
-		b = appendMessage(b, okQueryToSet, appendPair(nil, q.Name, q.Value))
+		b = wire.AppendMessage(b, okQueryToSet, appendPair(nil, q.Name, q.Value))
 	}
 	for _, name := range v.QueryToRemove {
 		if !utf8.ValidString(name) {
 			r.refuse(refusedQuery)
 			continue
 		}
-		b = appendString(b, okQueryToRemove, name)
+		b = wire.AppendString(b, okQueryToRemove, name)
 	}
 	return b
 }
 
 // denied returns a DeniedHttpResponse.
 func (r *rendered) denied(v *mesh.Verdict) []byte {
-	b := appendMessage(nil, deniedStatus, appendVarint(nil, 1, uint64(r.status(v))))
+	b := wire.AppendMessage(nil, deniedStatus, wire.AppendVarint(nil, 1, uint64(r.status(v))))
 	for _, h := range v.Headers {
 		b = r.header(b, deniedHeaders, h, false)
 	}
 	if v.Body != "" {
-		b = appendString(b, deniedBody, strings.ToValidUTF8(v.Body, "\uFFFD"))
+		b = wire.AppendString(b, deniedBody, strings.ToValidUTF8(v.Body, "\uFFFD"))
 	}
 	return b
 }
@@ -155,11 +156,11 @@ func (r *rendered) header(b []byte, field protowire.Number, h mesh.Header, more 
 		r.refuse(p)
 		return b
 	}
-	option := appendMessage(nil, 1, appendPair(nil, h.Name, h.Value))
+	option := wire.AppendMessage(nil, 1, appendPair(nil, h.Name, h.Value))
 	if more { // append: a BoolValue
-		option = appendMessage(option, 2, appendVarint(nil, 1, 1))
+		option = wire.AppendMessage(option, 2, wire.AppendVarint(nil, 1, 1))
 	}
-	return appendMessage(b, field, option)
+	return wire.AppendMessage(b, field, option)
 }
 
 // metadata returns the fields of a Struct.
@@ -187,10 +188,10 @@ func (r *rendered) metadata(v *mesh.Verdict) (b []byte) {
 }
 
 func appendMetadata(b []byte, name string, value []byte) []byte {
-	return appendMessage(b, 1, appendMessage(appendString(nil, 1, name), 2, value))
+	return wire.AppendMessage(b, 1, wire.AppendMessage(wire.AppendString(nil, 1, name), 2, value))
 }
 
-func stringValue(s string) []byte { return appendString(nil, 3, strings.ToValidUTF8(s, "\uFFFD")) }
+func stringValue(s string) []byte { return wire.AppendString(nil, 3, strings.ToValidUTF8(s, "\uFFFD")) }
 
 // structpbValue returns a google.protobuf.Value.
 func structpbValue(x any, depth int) ([]byte, error) {
@@ -199,9 +200,9 @@ func structpbValue(x any, depth int) ([]byte, error) {
 	}
 	switch x := x.(type) {
 	case nil:
-		return appendVarint(nil, 1, 0), nil
+		return wire.AppendVarint(nil, 1, 0), nil
 	case bool:
-		return appendVarint(nil, 4, protowire.EncodeBool(x)), nil
+		return wire.AppendVarint(nil, 4, protowire.EncodeBool(x)), nil
 	case int:
 		return numberValue(float64(x))
 	case int64:
@@ -223,9 +224,9 @@ func structpbValue(x any, depth int) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			list = appendMessage(list, 1, v)
+			list = wire.AppendMessage(list, 1, v)
 		}
-		return appendMessage(nil, 6, list), nil
+		return wire.AppendMessage(nil, 6, list), nil
 	case map[string]any:
 		names := make([]string, 0, len(x))
 		for name := range x {
@@ -240,7 +241,7 @@ func structpbValue(x any, depth int) ([]byte, error) {
 			}
 			fields = appendMetadata(fields, strings.ToValidUTF8(name, "\uFFFD"), v)
 		}
-		return appendMessage(nil, 5, fields), nil
+		return wire.AppendMessage(nil, 5, fields), nil
 	}
 	return nil, fmt.Errorf("%T is not of JSON", x)
 }
@@ -254,45 +255,25 @@ func numberValue(f float64) ([]byte, error) {
 
 // response returns the CheckResponse with a decision id.
 func (r *rendered) response(id string) []byte {
-	value := field(3, len(id))
-	pair := field(1, len(metaDecisionID)) + field(2, value)
-	entry := field(1, pair)
-	b := make([]byte, 0, len(r.head)+field(responseMetadata, len(r.meta)+entry))
+	value := wire.FieldSize(len(id))
+	pair := wire.FieldSize(len(metaDecisionID)) + wire.FieldSize(value)
+	entry := wire.FieldSize(pair)
+	b := make([]byte, 0, len(r.head)+wire.FieldSize(len(r.meta)+entry))
 	b = append(b, r.head...)
-	b = appendHead(b, responseMetadata, len(r.meta)+entry)
+	b = wire.AppendHead(b, responseMetadata, len(r.meta)+entry)
 	b = append(b, r.meta...)
-	b = appendHead(b, 1, pair)
-	b = appendString(b, 1, metaDecisionID)
-	b = appendHead(b, 2, value)
-	return appendString(b, 3, id)
-}
-
-// field is the size of a length-delimited field of n bytes whose number is below
-// 16.
-func field(_ protowire.Number, n int) int { return 1 + protowire.SizeBytes(n) }
-
-func appendHead(b []byte, num protowire.Number, n int) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.BytesType), uint64(n))
-}
-
-func appendMessage(b []byte, num protowire.Number, m []byte) []byte {
-	return append(appendHead(b, num, len(m)), m...)
-}
-
-func appendString(b []byte, num protowire.Number, s string) []byte {
-	return append(appendHead(b, num, len(s)), s...)
-}
-
-func appendVarint(b []byte, num protowire.Number, v uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+	b = wire.AppendHead(b, 1, pair)
+	b = wire.AppendString(b, 1, metaDecisionID)
+	b = wire.AppendHead(b, 2, value)
+	return wire.AppendString(b, 3, id)
 }
 
 // appendPair appends the fields of a HeaderValue, a QueryParameter or an entry
 // of a map of strings.
 func appendPair(b []byte, name, value string) []byte {
-	b = appendString(b, 1, name)
+	b = wire.AppendString(b, 1, name)
 	if value != "" {
-		b = appendString(b, 2, value)
+		b = wire.AppendString(b, 2, value)
 	}
 	return b
 }

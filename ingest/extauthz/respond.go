@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc/codes"
 )
@@ -16,7 +17,7 @@ func (s *Server) response(c *check, j *judgement) []byte {
 		r := &rendered{meta: appendMetadata(nil, metaError, stringValue("unreadable "+string(j.refused)))}
 		r.head = appendStatus(nil, false)
 		if l == mesh.ListenerExtAuthzHTTP {
-			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: 400}))
+			r.head = wire.AppendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: 400}))
 		}
 		return r.response(j.ID)
 	}
@@ -53,16 +54,16 @@ func failure(c *check, j *judgement) *rendered {
 	case OnErrorAllow:
 		r.head = appendStatus(nil, true)
 		if http {
-			r.head = appendMessage(r.head, responseOK, nil)
+			r.head = wire.AppendMessage(r.head, responseOK, nil)
 		}
 	case OnErrorDeny:
 		r.head = appendStatus(nil, false)
 		if http {
-			r.head = appendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
+			r.head = wire.AppendMessage(r.head, responseDenied, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
 		}
 	default:
-		r.head = appendMessage(nil, responseStatus, appendVarint(nil, 1, uint64(codes.Unavailable)))
-		r.head = appendMessage(r.head, responseError, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
+		r.head = wire.AppendMessage(nil, responseStatus, wire.AppendVarint(nil, 1, uint64(codes.Unavailable)))
+		r.head = wire.AppendMessage(r.head, responseError, r.denied(&mesh.Verdict{Status: c.ErrorStatus}))
 	}
 	return r
 }

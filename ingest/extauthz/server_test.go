@@ -8,6 +8,8 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/tallygate/tallygate/ingest"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
+	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -57,25 +59,25 @@ func TestCheck(t *testing.T) {
 		t.Errorf("query: %+v", got)
 	}
 	for _, want := range [][]string{{"ext_authz_http", "allow"}, {"ext_authz_http", "deny"}, {"ext_authz_tcp", "deny"}} {
-		if n := metric(t, reg, "tallygate_extauthz_checks_total", want...); n != 1 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", want...); n != 1 {
 			t.Errorf("checks%v = %v; want 1", want, n)
 		}
 	}
-	if n := metric(t, reg, "tallygate_extauthz_check_duration_seconds"); n != 3 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_check_duration_seconds"); n != 3 {
 		t.Errorf("durations: %v; want 3", n)
 	}
 }
 
 func TestCheckRefusesMalformedFrames(t *testing.T) {
 	s, reg := newTestServer(t, always(&mesh.Verdict{Allowed: true}), nil)
-	conn := listen(t, s.Register)
+	conn := ingesttest.Serve(t, s.Register)
 	data := mustMarshal(t, sampleRequest(1))
 	var reply ingest.Frame
 	err := conn.Invoke(t.Context(), "/envoy.service.auth.v3.Authorization/Check", ingest.NewFrame(data[:len(data)-10]), &reply, grpc.ForceCodecV2(ingest.Codec()))
 	if status.Code(err) != codes.InvalidArgument {
 		t.Errorf("truncated: %v; want InvalidArgument", err)
 	}
-	if n := metric(t, reg, "tallygate_extauthz_frames_refused_total", frameMalformed); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_frames_refused_total", frameMalformed); n != 1 {
 		t.Errorf("refused frames: %v; want 1", n)
 	}
 }
@@ -100,10 +102,10 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%s: %v", name, resp)
 			}
 		}
-		if n := metric(t, reg, "tallygate_extauthz_checks_total", outcome); n != 2 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", outcome); n != 2 {
 			t.Errorf("%s: checks %s = %v; want 2", name, outcome, n)
 		}
-		if n := metric(t, reg, "tallygate_extauthz_failures_total", reason); n != 2 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_failures_total", reason); n != 2 {
 			t.Errorf("%s: failures %s = %v; want 2", name, reason, n)
 		}
 		open := sampleRequest(1)
@@ -148,7 +150,7 @@ func TestShedsAboveTheLimit(t *testing.T) {
 	if err != nil || resp.GetStatus().GetCode() != int32(codes.PermissionDenied) {
 		t.Errorf("above the limit: %v, %v; want a denial", resp, err)
 	}
-	if n := metric(t, reg, "tallygate_extauthz_checks_in_flight"); n != 2 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_in_flight"); n != 2 {
 		t.Errorf("in flight: %v; want 2", n)
 	}
 	close(release)
@@ -157,13 +159,13 @@ func TestShedsAboveTheLimit(t *testing.T) {
 			t.Errorf("check: %v", err)
 		}
 	}
-	if n := metric(t, reg, "tallygate_extauthz_checks_total", "shed"); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "shed"); n != 1 {
 		t.Errorf("shed: %v; want 1", n)
 	}
-	if n := metric(t, reg, "tallygate_extauthz_failures_total", failedOverload); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_failures_total", failedOverload); n != 1 {
 		t.Errorf("failures: %v; want 1", n)
 	}
-	if n := metric(t, reg, "tallygate_extauthz_checks_in_flight"); n != 0 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_in_flight"); n != 0 {
 		t.Errorf("in flight: %v; want 0", n)
 	}
 }
@@ -181,10 +183,10 @@ func TestUnreadableRequestsAreDenied(t *testing.T) {
 		if err != nil || resp.GetDeniedResponse().GetStatus().GetCode() != 400 {
 			t.Errorf("%s: %v, %v; want 400", reason, resp, err)
 		}
-		if n := metric(t, reg, "tallygate_extauthz_requests_refused_total", string(reason)); n != 1 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_requests_refused_total", string(reason)); n != 1 {
 			t.Errorf("%s: refused %v; want 1", reason, n)
 		}
-		if n := metric(t, reg, "tallygate_extauthz_checks_total", "refused"); n != 1 {
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "refused"); n != 1 {
 			t.Errorf("%s: checks refused %v; want 1", reason, n)
 		}
 	}
@@ -213,14 +215,14 @@ func TestUnreadableRequestsAreDenied(t *testing.T) {
 
 // A refusal must not depend on what was looked up, other than that it was.
 func TestDamageInsideDenies(t *testing.T) {
-	damaged := append(mustMarshal(t, sampleRequest(1)), 1<<3|wireBytes, 4, 1<<3|wireBytes, 2, 1<<3|wireBytes, 0)
-	damaged[len(damaged)-1], damaged[len(damaged)-2] = 9, 1<<3|wireBytes // an address whose socket_address is cut off
+	damaged := append(mustMarshal(t, sampleRequest(1)), 1<<3|wire.Bytes, 4, 1<<3|wire.Bytes, 2, 1<<3|wire.Bytes, 0)
+	damaged[len(damaged)-1], damaged[len(damaged)-2] = 9, 1<<3|wire.Bytes // an address whose socket_address is cut off
 	s, _ := newTestServer(t, deciderFunc(func(_ context.Context, q *mesh.Query) (mesh.Decision, error) {
 		q.Request.Lookup(mesh.Path{"attributes", "source", "address"})
 		return mesh.Decision{Verdict: &mesh.Verdict{Allowed: true}}, nil
 	}), nil)
 	var reply ingest.Frame
-	err := listen(t, s.Register).Invoke(t.Context(), "/envoy.service.auth.v3.Authorization/Check", ingest.NewFrame(damaged), &reply, grpc.ForceCodecV2(ingest.Codec()))
+	err := ingesttest.Serve(t, s.Register).Invoke(t.Context(), "/envoy.service.auth.v3.Authorization/Check", ingest.NewFrame(damaged), &reply, grpc.ForceCodecV2(ingest.Codec()))
 	if err == nil {
 		var resp authv3.CheckResponse
 		if err := proto.Unmarshal(reply.Bytes(), &resp); err != nil || resp.GetDeniedResponse().GetStatus().GetCode() != 400 {
