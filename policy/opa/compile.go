@@ -115,6 +115,9 @@ func parse(src *Sources, caps *ast.Capabilities) (map[string]*ast.Module, error)
 	if len(errs) > 0 {
 		return nil, explain(errs)
 	}
+	if err := addLibrary(modules, opts); err != nil {
+		return nil, err
+	}
 	return modules, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // TestReport is what the tests of policies came to.
@@ -87,6 +88,9 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 		}
 		if t.Error != nil {
 			one.Err = t.Error.Error()
+			if strings.HasPrefix(one.Err, libraryFile("")+":") && strings.Contains(one.Err, topdown.ConflictErr) {
+				one.Err = "tallygate.request was given a key that it does not know, or two values for one"
+			}
 		}
 		r.Tests = append(r.Tests, one)
 	}
@@ -100,7 +104,7 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 func (r *TestReport) addCoverage(c cover.Report) {
 	covered, all := 0, 0
 	for name, f := range c.Files {
-		if isTest(name) {
+		if isTest(name) || isLibraryFile(name) {
 			continue
 		}
 		covered += f.CoveredLines

@@ -1,0 +1,3 @@
+package envoy.authz_test
+
+test_allows if data.envoy.authz.allow with input as {}
