@@ -18,7 +18,7 @@ type Component struct {
 	install func(*installation) error
 }
 
-var all = []Component{envoy, prometheus, redis, nginx, cassandra, jaeger}
+var all = []Component{envoy, prometheus, redis, nginx, cassandra, jaeger, chromium}
 
 // All returns every component there is.
 func All() []Component { return slices.Clone(all) }
