@@ -34,6 +34,8 @@ type Config struct {
 	// with the reporter source and an unknown security policy: for meshes in
 	// which only servers report.
 	SynthesizeSourceReporter bool `mapstructure:"synthesize_source_reporter"`
+	// History keeps the last hour in memory, for the console and the command line.
+	History HistoryConfig `mapstructure:"history"`
 }
 
 // FamilyConfig is the configuration of one family.
@@ -78,6 +80,7 @@ func DefaultConfig() Config {
 			Factor:     1.1,
 			MaxBuckets: 160,
 		},
+		History: HistoryConfig{Enabled: true, MaxSizeMiB: 64},
 	}
 }
 

@@ -13,6 +13,9 @@
 // "overflow" in that label; label sets beyond [Config.MaxSeries] are counted in
 // one overflow series per reporter and protocol. Both are counted in [Stats].
 //
+// A [History] keeps what was counted in the last hour, in steps, by reading the
+// table once per step: an entry costs nothing more.
+//
 // The package imports the standard library and mesh only: no metrics client
 // library (its own figures come out through Stats) and no Envoy types.
 package red

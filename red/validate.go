@@ -63,6 +63,9 @@ func (c *Config) Validate() error {
 	if n := c.NativeHistograms.MaxBuckets; n < 8 || n > 1000 {
 		bad("native_histograms::max_buckets", "must be between 8 and 1000, is %d", n)
 	}
+	if err := c.History.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("history::%w", err))
+	}
 	return errors.Join(errs...)
 }
 
