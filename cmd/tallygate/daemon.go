@@ -34,6 +34,7 @@ type daemon struct {
 	als             *als.Server
 	labels          *relabeler
 	table           *red.Table
+	history         *red.History
 	metrics         *lastScrape
 	metricsListener *ingest.HTTPServer
 	pushing         *pushing
@@ -77,6 +78,7 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 		opts.Decisions = func() any { return p.decider.LastDecisions() }
 		opts.Shadow = func() any { return p.decider.LastDifferences() }
 	}
+	opts.Routes = d.routes()
 	d.admin, err = admin.New(cfg.Admin, opts)
 	return d, err
 }
@@ -87,6 +89,7 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	if d.table, err = red.New(cfg.RED, cfg.Labels); err != nil {
 		return fmt.Errorf("red: %w", err)
 	}
+	d.history = d.table.NewHistory()
 	d.labels = &relabeler{next: d.table}
 	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, d.labels, books, log.Logger); err != nil {
 		return fmt.Errorf("ingest.als: %w", err)
@@ -197,6 +200,7 @@ func (d *daemon) close() {
 type running struct {
 	checks, forward, rules, decider         *task
 	alsListener, als, table, metrics, admin *task
+	history                                 *task
 }
 
 // run serves until ctx ends or a stage fails, then drains.
@@ -219,6 +223,7 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 	if d.als != nil {
 		r.metrics = start("prometheus", d.metricsListener.Run, failed)
 		r.table = start("red", d.table.Run, failed)
+		r.history = start("red history", d.history.Run, failed)
 		r.als = start("als", d.als.Run, failed)
 		r.alsListener = start("ingest.als", d.alsListener.Run, failed)
 	}

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -87,7 +85,7 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 	reports := []proxiesReport{}
 	var errs []error
 	for _, server := range servers {
-		for _, address := range replicas(ctx, server) {
+		for _, address := range admin.Replicas(ctx, server) {
 			cfg.Server, cfg.Address = server, address
 			c, err := admin.NewClient(cfg)
 			if err != nil {
@@ -106,28 +104,6 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 		}
 	}
 	return reports, errors.Join(errs...)
-}
-
-// replicas returns an address for each that the DNS name in server resolves to;
-// one empty address if there is nothing to resolve.
-func replicas(ctx context.Context, server string) []string {
-	one := []string{""}
-	if !strings.Contains(server, "://") {
-		server = "http://" + server
-	}
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme == "unix" || u.Port() == "" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil {
-		return one
-	}
-	ips, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
-	if err != nil {
-		return one // asking it says what is wrong
-	}
-	slices.Sort(ips)
-	for i, ip := range ips {
-		ips[i] = net.JoinHostPort(ip, u.Port())
-	}
-	return ips
 }
 
 func healthy(reports []proxiesReport) bool {

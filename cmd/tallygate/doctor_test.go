@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"github.com/tallygate/tallygate/internal/admin"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 func TestReplicas(t *testing.T) {
 	f := func(server string, want ...string) {
 		t.Helper()
-		if got := replicas(t.Context(), server); !slices.Equal(got, want) {
+		if got := admin.Replicas(t.Context(), server); !slices.Equal(got, want) {
 			t.Errorf("replicas(%q) = %q; want %q", server, got, want)
 		}
 	}

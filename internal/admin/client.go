@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +22,8 @@ import (
 type ClientConfig struct {
 	Server    string // host:port, http(s)://host:port, or unix:///path
 	Address   string // host:port to connect to instead of the one in Server: one of its replicas
-	TokenFile string // empty means the default of the server's port
+	Token     string // the token itself
+	TokenFile string // without one: where it is; empty means the default of the server's port
 	CAFile    string // verifies the server; empty means the system's
 	CertFile  string // client certificate, instead of a token
 	KeyFile   string
@@ -35,11 +38,7 @@ type Client struct {
 
 // NewClient reads the token and the certificates.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	server := cfg.Server
-	if !strings.Contains(server, "://") {
-		server = "http://" + server
-	}
-	u, err := url.Parse(server)
+	u, err := parseServer(cfg.Server)
 	if err != nil {
 		return nil, fmt.Errorf("--server: %w", err)
 	}
@@ -64,10 +63,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", address)
 		}
-	default:
-		return nil, fmt.Errorf("--server: %q is none of http, https, unix", u.Scheme)
 	}
-	if cfg.CertFile != "" {
+	if c.token = cfg.Token; c.token != "" || cfg.CertFile != "" {
 		return c, nil
 	}
 	path := cfg.TokenFile
@@ -106,26 +103,107 @@ func (cfg *ClientConfig) tls() (*tls.Config, error) {
 	return tc, nil
 }
 
+// parseServer reads host:port, http(s)://host:port or unix:///path.
+func parseServer(server string) (*url.URL, error) {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+	switch u.Scheme {
+	case "http", "https":
+		if u.Host == "" {
+			return nil, fmt.Errorf("%q has no host", server)
+		}
+	case "unix":
+	default:
+		return nil, fmt.Errorf("%q is none of http, https, unix", u.Scheme)
+	}
+	return u, nil
+}
+
+// Replicas returns an address for each that the DNS name in server resolves to;
+// one empty address if there is nothing to resolve.
+func Replicas(ctx context.Context, server string) []string {
+	one := []string{""}
+	u, err := parseServer(server)
+	if err != nil || u.Scheme == "unix" || u.Port() == "" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil {
+		return one
+	}
+	ips, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
+	if err != nil {
+		return one // asking it says what is wrong
+	}
+	slices.Sort(ips)
+	for i, ip := range ips {
+		ips[i] = net.JoinHostPort(ip, u.Port())
+	}
+	return ips
+}
+
 // Get decodes the JSON at path into v.
 func (c *Client) Get(ctx context.Context, path string, v any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	return c.ask(ctx, c.http, http.MethodGet, path, func(r io.Reader) error { return json.NewDecoder(r).Decode(v) })
+}
+
+// Post does what path stands for, and decodes the answer into v.
+func (c *Client) Post(ctx context.Context, path string, v any) error {
+	return c.ask(ctx, c.http, http.MethodPost, path, func(r io.Reader) error { return json.NewDecoder(r).Decode(v) })
+}
+
+// Lines calls fn with each line of the answer at path, until it ends, ctx does,
+// or fn returns an error.
+func (c *Client) Lines(ctx context.Context, path string, fn func([]byte) error) error {
+	endless := &http.Client{Transport: c.http.Transport}
+	return c.ask(ctx, endless, http.MethodGet, path, func(r io.Reader) error {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(make([]byte, 0, 64<<10), 4<<20)
+		for lines.Scan() {
+			if err := fn(lines.Bytes()); err != nil {
+				return err
+			}
+		}
+		return lines.Err()
+	})
+}
+
+// Base is the URL of the endpoint.
+func (c *Client) Base() string { return c.base }
+
+func (c *Client) ask(ctx context.Context, client *http.Client, method, path string, read func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
 	if err != nil {
 		return err
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w; is `tallygate serve` running, and is that its admin.endpoint?", c.base, err)
 	}
 	defer resp.Body.Close()
+	path, _, _ = strings.Cut(path, "?")
 	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		return fmt.Errorf("asking %s%s: %s: %s", c.base, path, resp.Status, strings.TrimSpace(string(text)))
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+		var said struct{ Error string }
+		if json.Unmarshal(text, &said) == nil && said.Error != "" {
+			return &StatusError{resp.StatusCode, fmt.Errorf("asking %s%s: %s", c.base, path, said.Error)}
+		}
+		return &StatusError{resp.StatusCode, fmt.Errorf("asking %s%s: %s: %s", c.base, path, resp.Status, strings.TrimSpace(string(text)))}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
+	if err := read(resp.Body); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("asking %s%s: %w", c.base, path, err)
 	}
-	return nil
+	return ctx.Err()
 }
+
+// StatusError is an answer that is not 200.
+type StatusError struct {
+	Code int
+	error
+}
+
+func (e *StatusError) Unwrap() error { return e.error }

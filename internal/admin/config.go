@@ -21,6 +21,20 @@ type Config struct {
 	TokenFile string `mapstructure:"token_file"`
 	// Token is the bearer token itself; empty means that a new one is made at every start and written to token_file.
 	Token configopaque.String `mapstructure:"token"`
+	// Peers are the admin endpoints of the other replicas, host:port or https://host:port, so that the console shows them all; a DNS name stands for every replica that it resolves to, this one too. They are asked with token, which all must share, or with peer_tls.
+	Peers []string `mapstructure:"peers"`
+	// PeerTLS is how peers are asked over https.
+	PeerTLS PeerTLS `mapstructure:"peer_tls"`
+}
+
+// PeerTLS is the admin.peer_tls section.
+type PeerTLS struct {
+	// CAFile verifies the peers. Empty means the system's authorities.
+	CAFile string `mapstructure:"ca_file"`
+	// CertFile is the client certificate that peers trust instead of a token.
+	CertFile string `mapstructure:"cert_file"`
+	// KeyFile is the key of cert_file.
+	KeyFile string `mapstructure:"key_file"`
 }
 
 // DefaultConfig returns the defaults.
@@ -44,6 +58,17 @@ func (c *Config) Validate() error {
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, errors.New("token_file: a token that is given is not written; leave one of token and token_file out"))
+	}
+	if len(c.Peers) > 0 && c.Token == "" && c.PeerTLS.CertFile == "" {
+		errs = append(errs, errors.New("peers: are asked with a token that all replicas share: set token, or peer_tls.cert_file"))
+	}
+	for i, p := range c.Peers {
+		if _, err := parseServer(p); err != nil {
+			errs = append(errs, fmt.Errorf("peers[%d]: %w", i, err))
+		}
+	}
+	if (c.PeerTLS.CertFile == "") != (c.PeerTLS.KeyFile == "") {
+		errs = append(errs, errors.New("peer_tls: cert_file and key_file go together"))
 	}
 	return errors.Join(errs...)
 }

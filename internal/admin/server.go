@@ -25,7 +25,15 @@ type Options struct {
 	Proxies    func() any             // for /api/v1/proxies: becomes JSON
 	Decisions  func() any             // for /api/v1/decisions; nil without the policy plane
 	Shadow     func() any             // for /api/v1/shadow; nil without the policy plane
+	Routes     []Route                // further ones
 	Log        *slog.Logger
+}
+
+// Route is something else that the endpoint serves.
+type Route struct {
+	Pattern string // of http.ServeMux, with the method
+	Handler http.Handler
+	Open    bool // to everyone who can reach the port, not only to who is trusted
 }
 
 // Server is the admin endpoint.
@@ -34,6 +42,8 @@ type Server struct {
 	opts  Options
 	guard *guard
 	http  *ingest.HTTPServer
+
+	patterns []string
 }
 
 // New validates cfg.
@@ -54,26 +64,39 @@ func New(cfg Config, opts Options) (*Server, error) {
 }
 
 func (s *Server) mux() *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.Handle("GET /readyz", s.opts.Readiness)
-	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(s.opts.Registerer, promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{})))
-
-	trusted := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.guard.trusted(h)) }
-	trusted("GET /debug/config", s.serveConfig)
-	trusted("GET /api/v1/proxies", serveJSON(s.opts.Proxies))
-	if s.opts.Decisions != nil {
-		trusted("GET /api/v1/decisions", serveJSON(s.opts.Decisions))
-		trusted("GET /api/v1/shadow", serveJSON(s.opts.Shadow))
+	open := func(pattern string, h http.Handler) Route { return Route{pattern, h, true} }
+	trusted := func(pattern string, h http.HandlerFunc) Route { return Route{pattern, h, false} }
+	routes := []Route{
+		open("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })),
+		open("GET /readyz", s.opts.Readiness),
+		open("GET /metrics", promhttp.InstrumentMetricHandler(s.opts.Registerer, promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{}))),
+		trusted("GET /debug/config", s.serveConfig),
+		trusted("GET /api/v1/proxies", serveJSON(s.opts.Proxies)),
+		trusted("GET /debug/pprof/", pprof.Index),
+		trusted("GET /debug/pprof/cmdline", pprof.Cmdline),
+		trusted("GET /debug/pprof/profile", pprof.Profile),
+		trusted("GET /debug/pprof/symbol", pprof.Symbol),
+		trusted("POST /debug/pprof/symbol", pprof.Symbol),
+		trusted("GET /debug/pprof/trace", pprof.Trace),
 	}
-	trusted("GET /debug/pprof/", pprof.Index)
-	trusted("GET /debug/pprof/cmdline", pprof.Cmdline)
-	trusted("GET /debug/pprof/profile", pprof.Profile)
-	trusted("GET /debug/pprof/symbol", pprof.Symbol)
-	trusted("POST /debug/pprof/symbol", pprof.Symbol)
-	trusted("GET /debug/pprof/trace", pprof.Trace)
+	if s.opts.Decisions != nil {
+		routes = append(routes,
+			trusted("GET /api/v1/decisions", serveJSON(s.opts.Decisions)),
+			trusted("GET /api/v1/shadow", serveJSON(s.opts.Shadow)))
+	}
+	mux := http.NewServeMux()
+	for _, r := range append(routes, s.opts.Routes...) {
+		s.patterns = append(s.patterns, r.Pattern)
+		if !r.Open {
+			r.Handler = s.guard.trusted(r.Handler)
+		}
+		mux.Handle(r.Pattern, r.Handler)
+	}
 	return mux
 }
+
+// Patterns returns the patterns of all routes.
+func (s *Server) Patterns() []string { return s.patterns }
 
 func (s *Server) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	b, err := s.opts.Config()

@@ -1,0 +1,11 @@
+// Package api is /api/v1 of the admin endpoint: what the console and the command
+// line ask. It reads the history of red, the tap, the decider and the
+// connections, and answers in the types of fleet.
+//
+// With replicas=own a request is answered by this replica alone, in parts that
+// add up; otherwise the peers are asked too, and the answer names everyone it is
+// made of. Nothing is computed before somebody asks, and nothing here is in the
+// path of telemetry or of a check.
+//
+// openapi.yaml describes every route; a test holds the two together.
+package api
