@@ -47,6 +47,8 @@ type Quota struct {
 	OnError   QuotaOnError
 	Sync      bool // a shared source is asked on every charge, nothing is taken ahead
 	Shadow    bool // counted, never enforced
+	Refund    bool // Cost is given back instead; never refused
+	Overdraw  bool // a refusal takes Cost too: for what is known only once it was used
 	// ID is what is counted, of fixed size: see Identify.
 	ID QuotaID
 }

@@ -127,6 +127,32 @@ func spend(now int64, l *limit, s state, cost uint64) (state, mesh.QuotaResult) 
 	return spendGCRA(now, l, s, cost)
 }
 
+// apply does what q asks for at now.
+func apply(now int64, l *limit, s state, q *mesh.Quota) (state, mesh.QuotaResult) {
+	if q.Refund {
+		s, r := spend(now, l, refund(now, l, s, q.Cost), 0)
+		r.Over, r.RetryAfter = false, 0
+		return s, r
+	}
+	after, r := spend(now, l, s, q.Cost)
+	if r.Over && q.Overdraw {
+		after = overdraw(now, l, after, q.Cost)
+		r.Remaining = 0
+	}
+	return after, r
+}
+
+// overdraw takes a cost that was refused. A window remembers it until it ends,
+// so that also what costs nothing is refused; a bucket is empty.
+func overdraw(now int64, l *limit, s state, cost uint64) state {
+	if l.algorithm == mesh.FixedWindow {
+		s.n = min(s.n, maxTokens) + min(cost, maxTokens)
+		return s
+	}
+	full := l.span(l.burst)
+	return state{now + int64(full.ns), full.frac}
+}
+
 // refund takes a charge of cost back.
 func refund(now int64, l *limit, s state, cost uint64) state {
 	if l.algorithm == mesh.FixedWindow {

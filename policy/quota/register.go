@@ -125,7 +125,7 @@ func (f *figures) count(q *mesh.Quota, r *mesh.QuotaResult, taken bool) {
 		f.over.Add(1)
 	default:
 		f.passed.Add(1)
-		if taken {
+		if taken && !q.Refund {
 			f.tokens.Add(q.Cost)
 		}
 		if r.Remaining*5 < r.Limit {

@@ -101,12 +101,12 @@ func (s *local) spend(now int64, q *mesh.Quota, l *limit, p *place) (r mesh.Quot
 	if p.slot == nil {
 		o := s.overflowState(p.spec)
 		p.was = *o
-		*o, r = spend(now, l, *o, q.Cost)
+		*o, r = apply(now, l, *o, q)
 		r.Source = mesh.QuotaOverflow
 		s.overflowed.Add(1)
 		return r
 	}
-	p.slot.state, r = spend(now, l, p.slot.state, q.Cost)
+	p.slot.state, r = apply(now, l, p.slot.state, q)
 	if r.Over {
 		count(&p.slot.over)
 	} else {
