@@ -2,12 +2,13 @@
 # TCP alike.
 package envoy.authz
 
+import data.tallygate.mtls
+import data.tallygate.spiffe
+
 default allow := false
 
-allow if namespace in data.mtls.namespaces
-
-namespace := parts[1] if {
-	[trust_domain, rest] := split(trim_prefix(input.attributes.source.principal, "spiffe://"), "/ns/")
-	trust_domain == data.mtls.trust_domain
-	parts := regex.find_all_string_submatch_n(`^([^/]+)/sa/[^/]+$`, rest, 1)[0]
+allow if {
+	mtls.mutual
+	mtls.from(data.mtls.trust_domains)
+	spiffe.peer.namespace in data.mtls.namespaces
 }

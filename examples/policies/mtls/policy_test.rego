@@ -1,8 +1,9 @@
 package envoy.authz_test
 
 import data.envoy.authz
+import data.tallygate
 
-from(principal) := {"attributes": {"source": {"principal": principal}}}
+from(principal) := tallygate.request({"principal": principal, "destination_principal": "spiffe://cluster.local/ns/shop/sa/reviews"})
 
 test_named_namespace if authz.allow with input as from("spiffe://cluster.local/ns/shop/sa/front")
 
@@ -12,4 +13,10 @@ test_other_trust_domain if not authz.allow with input as from("spiffe://elsewher
 
 test_longer_path if not authz.allow with input as from("spiffe://cluster.local/ns/shop/sa/front/x")
 
-test_no_certificate if not authz.allow with input as {"attributes": {"source": {}}}
+test_no_certificate if not authz.allow with input as tallygate.request({})
+
+test_tcp if authz.allow with input as tallygate.request({
+	"tcp": true,
+	"principal": "spiffe://cluster.local/ns/ops/sa/backup",
+	"destination_principal": "spiffe://cluster.local/ns/shop/sa/db",
+})
