@@ -52,7 +52,7 @@ func TestExamplePolicies(t *testing.T) {
 	for _, file := range files {
 		cfg := opa.DefaultConfig()
 		cfg.Paths, cfg.Strict = []string{filepath.Dir(file)}, true
-		r, err := opa.Test(t.Context(), &cfg, "")
+		r, err := opa.Test(t.Context(), &cfg, opa.TestOptions{})
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -33,9 +35,11 @@ type diffChange struct {
 	NewRule    string `json:"new_rule"`
 	Entrypoint string `json:"entrypoint"`
 	Method     string `json:"method,omitempty"`
-	Path       string `json:"path,omitempty"`
-	Caller     string `json:"caller,omitempty"` // principal of the first
+	Host       string `json:"host,omitempty"`
+	Route      string `json:"route,omitempty"`  // the path without query, ids as {}
+	Caller     string `json:"caller,omitempty"` // principal
 	Count      int    `json:"count"`
+	Path       string `json:"path,omitempty"`        // of the first
 	ID         string `json:"decision_id,omitempty"` // of the first
 }
 
@@ -46,14 +50,17 @@ func newPolicyDiffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff --old path --new path --log file",
 		Short: "Replay recorded requests through two sets of policies and show what changes",
-		Long: `Diff judges the inputs of a decision log (JSON lines, as policy.decision_log
-writes them to a file) by an old and a new set of policies and shows the requests
-whose verdict changes, by rule, route and caller. Records without an input are
-passed over; what was masked when they were written is judged as masked.
+		Long: `Diff judges recorded requests (JSON lines, as tallygate record and
+policy.decision_log write them, or plain requests as tallygate policy eval takes
+them) by an old and a new set of policies and shows those whose verdict changes, by
+rule, route and caller. In a route {} stands for what looks like an id. Records
+without an input are passed over; what was masked when they were written is judged
+as masked.
 
 Exit codes: 0 nothing changes, 1 the log cannot be read, 2 the policies are not
 valid, 3 something changes.`,
-		Example: `  tallygate policy diff --old policies/ --new candidate/ --log decisions.json
+		Example: `  tallygate record --for 5m > checks.json
+  tallygate policy diff --old policies/ --new candidate/ --log checks.json
   tallygate policy diff --old policies/ --new candidate/ --log - -o json < decisions.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -101,7 +108,7 @@ valid, 3 something changes.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&before, "old", nil, "`path` of the policies in force; repeats")
 	f.StringArrayVar(&after, "new", nil, "`path` of the policies to be; repeats")
-	f.StringVar(&log, "log", "", "decision log `file`; - is standard input")
+	f.StringVar(&log, "log", "", "`file` with the requests; - is standard input")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
@@ -115,17 +122,13 @@ func diff(ctx context.Context, a, b *opa.Generation, log io.Reader) (*diffReport
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, maxRecord)
 	for n := 1; lines.Scan(); n++ {
-		var rec policy.Record
-		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
-			return nil, fmt.Errorf("line %d of the log: %w", n, err)
-		}
-		if len(rec.Input) == 0 {
-			r.Skipped++
-			continue
-		}
-		in, err := policy.ParseInput(rec.Input)
+		rec, in, err := parseRecord(lines.Bytes())
 		if err != nil {
 			return nil, fmt.Errorf("line %d of the log: %w", n, err)
+		}
+		if in == nil {
+			r.Skipped++
+			continue
 		}
 		name := rec.Entrypoint
 		if name == entrypointName("") {
@@ -139,14 +142,14 @@ func diff(ctx context.Context, a, b *opa.Generation, log io.Reader) (*diffReport
 		}
 		key := diffChange{
 			Change: was + "→" + is, OldRule: oldRule, NewRule: newRule, Entrypoint: rec.Entrypoint,
-			Method: textAt(in, "attributes", "request", "http", "method"), Path: textAt(in, "attributes", "request", "http", "path"),
-			Caller: textAt(in, "attributes", "source", "principal"),
+			Method: textAt(in, "attributes", "request", "http", "method"), Host: textAt(in, "attributes", "request", "http", "host"),
+			Route: routeOf(textAt(in, "attributes", "request", "http", "path")), Caller: textAt(in, "attributes", "source", "principal"),
 		}
 		c := found[key]
 		if c == nil {
 			c = new(diffChange)
 			*c = key
-			c.ID = rec.ID
+			c.ID, c.Path = rec.ID, textAt(in, "attributes", "request", "http", "path")
 			found[key] = c
 		}
 		c.Count++
@@ -158,13 +161,44 @@ func diff(ctx context.Context, a, b *opa.Generation, log io.Reader) (*diffReport
 		r.Changes = append(r.Changes, *c)
 	}
 	slices.SortFunc(r.Changes, func(x, y diffChange) int {
-		return cmp.Or(cmp.Compare(x.Change, y.Change), cmp.Compare(y.Count, x.Count), cmp.Compare(x.Path, y.Path), cmp.Compare(x.Caller, y.Caller), cmp.Compare(x.ID, y.ID))
+		return cmp.Or(cmp.Compare(x.Change, y.Change), cmp.Compare(y.Count, x.Count), cmp.Compare(x.Route, y.Route), cmp.Compare(x.Method, y.Method), cmp.Compare(x.Caller, y.Caller), cmp.Compare(x.ID, y.ID))
 	})
 	return r, nil
 }
 
+// parseRecord reads a line: a record of the decision log or of tallygate record, or
+// a plain request. The request is nil if the record has none.
+func parseRecord(line []byte) (rec policy.Record, in mesh.Request, err error) {
+	if err := json.Unmarshal(line, &rec); err != nil {
+		return rec, nil, err
+	}
+	switch {
+	case len(rec.Input) > 0:
+		in, err = parseRequest(rec.Input)
+	case rec.Verdict == "": // no record of ours
+		in, err = parseRequest(line)
+	}
+	return rec, in, err
+}
+
+// routeOf is the path without query and with {} for what looks like an id: what
+// has a digit or is long.
+func routeOf(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if len(s) > 32 || strings.ContainsAny(s, "0123456789") && !apiVersion.MatchString(s) {
+			segments[i] = "{}"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// apiVersion is a segment as v1, which names an API.
+var apiVersion = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]*)?$`)
+
 // replay returns allow, deny or error, and the rule that decided.
-func replay(ctx context.Context, g *opa.Generation, entrypoint string, in *policy.Input) (verdict, rule string) {
+func replay(ctx context.Context, g *opa.Generation, entrypoint string, in mesh.Request) (verdict, rule string) {
 	res, err := g.Evaluate(ctx, entrypoint, in)
 	switch {
 	case err != nil:
@@ -175,7 +209,7 @@ func replay(ctx context.Context, g *opa.Generation, entrypoint string, in *polic
 	return "deny", res.Verdict.Rule
 }
 
-func textAt(in *policy.Input, path ...string) string {
+func textAt(in mesh.Request, path ...string) string {
 	v, _ := in.Lookup(mesh.Path(path))
 	return v.Text
 }
@@ -183,10 +217,10 @@ func textAt(in *policy.Input, path ...string) string {
 func (r *diffReport) print(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(r.Changes) > 0 {
-		fmt.Fprintln(tw, "CHANGE\tREQUESTS\tMETHOD\tPATH\tCALLER\tOLD RULE\tNEW RULE")
+		fmt.Fprintln(tw, "CHANGE\tREQUESTS\tMETHOD\tHOST\tROUTE\tCALLER\tOLD RULE\tNEW RULE\tFOR EXAMPLE")
 	}
 	for _, c := range r.Changes {
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Change, c.Count, c.Method, c.Path, c.Caller, c.OldRule, c.NewRule)
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Change, c.Count, c.Method, c.Host, c.Route, c.Caller, c.OldRule, c.NewRule, c.Path)
 	}
 	tw.Flush()
 	fmt.Fprintf(w, "%d requests judged by both, %d records without an input passed over\n", r.Judged, r.Skipped)

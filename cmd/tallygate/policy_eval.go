@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
-	"github.com/tallygate/tallygate/ingest/extauthz"
 	"github.com/tallygate/tallygate/mesh"
 	"github.com/tallygate/tallygate/policy"
 )
@@ -44,8 +42,9 @@ func newPolicyEvalCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval [path...]",
 		Short: "Judge one request and show why",
-		Long: `Eval judges one request, given by flags or as JSON of the input contract, and
-shows the decision, the rule that decided, what it rests on, the key under which
+		Long: `Eval judges one request, given by flags, as a plain request in JSON, {"method":
+"GET", "path": "/orders/7", "headers": {"x-user": "alice"}}, or as JSON of the input
+contract, and shows the decision, the rule that decided, what it rests on, the key under which
 the cache would keep it and for how long, and how long the evaluation took.
 
 Exit codes: 0 allowed, 1 it could not be judged, 2 the command line or the
@@ -90,35 +89,27 @@ policies are not valid, 3 denied.`,
 	flags.add(cmd)
 	req.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&input, "input", "", "`file` with the input as JSON instead of a request; - is standard input")
+	f.StringVar(&input, "input", "", "`file` with a plain request or the input as JSON instead of flags; - is standard input")
 	f.StringVarP(&name, "name", "n", "", "`name` of the entrypoint; empty for the default one")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
 
 func requestOrInput(cmd *cobra.Command, req *requestFlags, input string) (mesh.Request, error) {
-	if input != "" {
-		var b []byte
-		var err error
-		if input == "-" {
-			b, err = io.ReadAll(cmd.InOrStdin())
-		} else {
-			b, err = os.ReadFile(input)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return policy.ParseInput(b)
+	if input == "" {
+		return req.lens(time.Now())
 	}
-	m, err := req.request(time.Now())
+	var b []byte
+	var err error
+	if input == "-" {
+		b, err = io.ReadAll(cmd.InOrStdin())
+	} else {
+		b, err = os.ReadFile(input)
+	}
 	if err != nil {
 		return nil, err
 	}
-	b, err := proto.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("writing the request: %w", err)
-	}
-	return extauthz.NewRequest(b)
+	return parseRequest(b)
 }
 
 func evaluationOf(e *policy.Explanation, shape deps) evaluation {

@@ -11,7 +11,11 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tallygate/tallygate/ingest/extauthz"
+	"github.com/tallygate/tallygate/mesh"
 )
 
 // requestFlags are a plain HTTP request on the command line.
@@ -22,6 +26,7 @@ type requestFlags struct {
 	source, destination             string
 	contextExtensions               map[string]string
 	tcp                             bool
+	more                            map[string]string // headers of a plain request
 }
 
 func (f *requestFlags) add(cmd *cobra.Command) {
@@ -69,11 +74,27 @@ func (f *requestFlags) request(now time.Time) (*authv3.CheckRequest, error) {
 		}
 		headers[strings.ToLower(name)] = value
 	}
+	for name, value := range f.more {
+		headers[name] = value
+	}
 	a.Request.Http = &authv3.AttributeContext_HttpRequest{
 		Id: "1", Method: f.method, Path: f.path, Host: f.host, Scheme: "http", Protocol: "HTTP/1.1",
 		Headers: headers, Body: f.body, Size: int64(len(f.body)),
 	}
 	return &authv3.CheckRequest{Attributes: a}, nil
+}
+
+// lens is that request as policies see it.
+func (f *requestFlags) lens(now time.Time) (mesh.Request, error) {
+	m, err := f.request(now)
+	if err != nil {
+		return nil, err
+	}
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("writing the request: %w", err)
+	}
+	return extauthz.NewRequest(b)
 }
 
 func socket(addr string) (*core.Address, error) {

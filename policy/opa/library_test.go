@@ -14,7 +14,7 @@ import (
 func TestLibrary(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Paths, cfg.HTTPSend.Hosts, cfg.Strict = []string{"../rego"}, []string{"issuer.example"}, true
-	r, err := Test(t.Context(), &cfg, "")
+	r, err := Test(t.Context(), &cfg, TestOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ test_denied if not data.p.allow with input as tallygate.request({"pth": "/"})`
 	if err := os.WriteFile(filepath.Join(dir, "p.rego"), []byte("package p\nallow if input.parsed_path[0] == \"a\""), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Test(t.Context(), &Config{Paths: []string{dir}}, "")
+	r, err := Test(t.Context(), &Config{Paths: []string{dir}}, TestOptions{})
 	if err != nil || len(r.Tests) != 1 || r.Tests[0].Passed || !strings.Contains(r.Tests[0].Err, "a key that it does not know") {
 		t.Errorf("got %+v, %v", r, err)
 	}

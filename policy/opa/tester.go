@@ -37,12 +37,27 @@ type TestResult struct {
 	Err     string        `json:"error,omitempty"` // why it could not be evaluated
 	Took    time.Duration `json:"took_ns"`
 	Output  string        `json:"output,omitempty"` // of print
+	// Bench is what one run takes, with TestOptions.Bench.
+	Bench *BenchResult `json:"bench,omitempty"`
 }
 
-// Test runs the tests in cfg.Paths, those in *_test.rego too, whose names match
-// the regular expression run; all if it is empty. The built-ins that are
-// forbidden when policies are served are forbidden here.
-func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
+// BenchResult is what a test takes, on average.
+type BenchResult struct {
+	Runs   int   `json:"runs"`
+	Nanos  int64 `json:"ns_per_run"`
+	Bytes  int64 `json:"bytes_per_run"`
+	Allocs int64 `json:"allocs_per_run"`
+}
+
+// TestOptions say which tests to run, and how.
+type TestOptions struct {
+	Run   string // a regular expression on names; empty for all
+	Bench bool   // run each again and again, for a second; no coverage then
+}
+
+// Test runs the tests in cfg.Paths, those in *_test.rego too. The built-ins that
+// are forbidden when policies are served are forbidden here.
+func Test(ctx context.Context, cfg *Config, opts TestOptions) (*TestReport, error) {
 	src, err := Read(cfg.Paths)
 	if err != nil {
 		return nil, err
@@ -67,10 +82,13 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 	defer store.Abort(ctx, txn)
 	covered := cover.New()
 	c := ast.NewCompiler().WithCapabilities(caps).WithDefaultRegoVersion(ast.RegoV1).WithStrict(cfg.Strict).WithEnablePrintStatements(true)
-	results, err := tester.NewRunner().
-		SetCompiler(c).SetStore(store).SetModules(modules).
-		SetCoverageQueryTracer(covered).CapturePrintOutput(true).Filter(run).
-		RunTests(ctx, txn)
+	runner := tester.NewRunner().SetCompiler(c).SetStore(store).SetModules(modules).Filter(opts.Run)
+	var results chan *tester.Result
+	if opts.Bench {
+		results, err = runner.RunBenchmarks(ctx, txn, tester.BenchmarkOptions{ReportAllocations: true})
+	} else {
+		results, err = runner.SetCoverageQueryTracer(covered).CapturePrintOutput(true).RunTests(ctx, txn)
+	}
 	if err != nil {
 		if errs := (ast.Errors{}); errors.As(err, &errs) {
 			return nil, explain(errs)
@@ -82,6 +100,9 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 		one := TestResult{
 			Name: strings.TrimPrefix(t.Package, "data.") + "." + t.Name, Passed: t.Pass(), Skipped: t.Skip,
 			Took: t.Duration, Output: string(t.Output),
+		}
+		if b := t.BenchmarkResult; b != nil {
+			one.Bench = &BenchResult{Runs: b.N, Nanos: b.NsPerOp(), Bytes: b.AllocedBytesPerOp(), Allocs: b.AllocsPerOp()}
 		}
 		if t.Location != nil {
 			one.At = location(t.Location)
@@ -97,7 +118,9 @@ func Test(ctx context.Context, cfg *Config, run string) (*TestReport, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("running the tests: %w", err)
 	}
-	r.addCoverage(covered.Report(modules))
+	if !opts.Bench {
+		r.addCoverage(covered.Report(modules))
+	}
 	return r, nil
 }
 

@@ -37,7 +37,7 @@ todo_test_later if authz.allow
 `)
 	cfg := DefaultConfig()
 	cfg.Paths = []string{dir}
-	r, err := Test(t.Context(), &cfg, "")
+	r, err := Test(t.Context(), &cfg, TestOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +60,14 @@ todo_test_later if authz.allow
 	if r.Coverage <= 0 || r.Coverage >= 100 || !slices.ContainsFunc(r.Uncovered, func(s string) bool { return strings.Contains(s, "p.rego:9") || strings.Contains(s, "p.rego:10") }) {
 		t.Errorf("coverage %v, uncovered %v", r.Coverage, r.Uncovered)
 	}
-	if r, err = Test(t.Context(), &cfg, "owner"); err != nil || len(r.Tests) != 1 {
+	if r, err = Test(t.Context(), &cfg, TestOptions{Run: "owner", Bench: true}); err != nil || len(r.Tests) != 1 || r.Tests[0].Bench == nil || r.Tests[0].Bench.Runs == 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if r, err = Test(t.Context(), &cfg, TestOptions{Run: "owner"}); err != nil || len(r.Tests) != 1 {
 		t.Errorf("filtered: %+v, %v", r, err)
 	}
 	write(t, filepath.Join(dir, "broken_test.rego"), "package x\ntest_a if nonsense(1)\n")
-	if _, err := Test(t.Context(), &cfg, ""); err == nil || !strings.Contains(err.Error(), "broken_test.rego:2") {
+	if _, err := Test(t.Context(), &cfg, TestOptions{}); err == nil || !strings.Contains(err.Error(), "broken_test.rego:2") {
 		t.Errorf("broken: %v", err)
 	}
 }

@@ -43,10 +43,11 @@ http(plain) := {"request": {}} if plain.tcp == true
 http(plain) := {"request": {"http": object.union_n([
 	{
 		"id": "1", "method": method, "path": path, "host": host, "scheme": "http", "protocol": "HTTP/1.1",
-		"headers": object.union(
+		"headers": object.union_n([
 			{":method": method, ":path": path, ":authority": host, ":scheme": "http"},
+			{"content-type": "application/json" | not is_string(plain.body)},
 			{lower(name): value | some name, value in object.get(plain, "headers", {})},
-		),
+		]),
 	},
 	{"body": b | b := body_text(plain)},
 	{"size": format_int(count(b), 10) | b := body_text(plain)},
