@@ -69,6 +69,7 @@ func serve(ctx context.Context, src config.Sources, stdout, stderr io.Writer) er
 	if limit := telemetry.SetMemoryLimit(); limit > 0 {
 		log.Info("Memory limit set from the cgroup", "bytes", limit)
 	}
+	telemetry.KeepHeadroom()
 	for _, w := range cfg.Warnings() {
 		log.Warn(w.Message, "key", w.Path)
 	}
