@@ -87,7 +87,7 @@ func (g *Generation) query(ctx context.Context, e *entry, input *ast.Term, now t
 	}
 	var seen *tokens
 	if e.tokens {
-		seen = &tokens{now: now}
+		seen = &tokens{now: now, memory: g.tokens}
 		q = q.WithRequestMetadata(map[string]any{tokensKey: seen})
 	}
 	err = q.Iter(ctx, func(qr topdown.QueryResult) error {

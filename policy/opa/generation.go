@@ -28,6 +28,7 @@ type Generation struct {
 	interQuery cache.InterQueryCache
 	values     cache.InterQueryValueCache
 	transport  topdown.CustomizeRoundTripper
+	tokens     *tokenMemory      // nil if none can be decoded
 	entries    map[string]*entry // by name; "" is the default
 }
 
@@ -147,6 +148,9 @@ func (g *Generation) newEntry(name, path string) (*entry, error) {
 	e.plan = newPlan(e.shape)
 	for name := range e.shape.builtins {
 		e.tokens = e.tokens || classes[name] == token
+	}
+	if e.tokens && g.tokens == nil {
+		g.tokens = newTokenMemory()
 	}
 	return e, nil
 }

@@ -11,10 +11,11 @@ import (
 )
 
 // tokens collects, during one evaluation, when the validity of a token changes
-// next.
+// next, and remembers for the next evaluation what tokens came to.
 type tokens struct {
-	now  time.Time
-	next time.Time
+	now    time.Time
+	next   time.Time
+	memory *tokenMemory // nil for none
 }
 
 // tokensKey is where an evaluation's metadata holds its *tokens.
@@ -38,49 +39,81 @@ func watched(f topdown.BuiltinFunc, verifies bool) topdown.BuiltinFunc {
 		if seen == nil {
 			return f(bctx, operands, iter)
 		}
-		if !verifies {
-			return f(bctx, operands, func(t *ast.Term) error {
-				seen.decoded(t)
-				return iter(t)
-			})
+		var constraints *ast.Term
+		if verifies {
+			constraints = operands[1]
 		}
-		decode := topdown.GetBuiltin(ast.JWTDecode.Name)
-		// What cannot be decoded has no claims and never verifies.
-		_ = decode(bctx, operands[:1], func(*ast.Term) error { return nil })
-		return f(bctx, operands, iter)
+		if kept := seen.memory.get(operands[0], constraints, seen.now); kept != nil {
+			seen.note(kept.changes[:]...)
+			return iter(kept.result)
+		}
+		kept := &tokenResult{constraints: constraints, from: seen.now}
+		claims := func(t *ast.Term) error {
+			kept.changes = changesOf(t)
+			seen.note(kept.changes[:]...)
+			return nil
+		}
+		if verifies {
+			decode := topdown.GetBuiltin(ast.JWTDecode.Name)
+			// What cannot be decoded has no claims and never verifies.
+			_ = decode(bctx, operands[:1], claims)
+		}
+		return f(bctx, operands, func(t *ast.Term) error {
+			if !verifies {
+				_ = claims(t)
+			}
+			kept.result = t
+			seen.memory.put(operands[0], kept, seen.now)
+			return iter(t)
+		})
 	}
 }
 
-// decoded notes the claims of [header, payload, signature].
-func (s *tokens) decoded(t *ast.Term) {
+// changesOf gives when the token of [header, payload, signature] comes to be, or
+// ceases to be, within its validity; zero where it does not say.
+func changesOf(t *ast.Term) (changes [2]time.Time) {
 	parts, ok := t.Value.(*ast.Array)
 	if !ok || parts.Len() < 2 {
-		return
+		return changes
 	}
 	claims, ok := parts.Elem(1).Value.(ast.Object)
 	if !ok {
-		return
+		return changes
 	}
-	for _, name := range [...]*ast.Term{expKey, nbfKey} {
+	for i, name := range [...]*ast.Term{expKey, nbfKey} {
 		if c := claims.Get(name); c != nil {
 			if n, ok := c.Value.(ast.Number); ok {
-				s.note(json.Number(n))
+				changes[i] = numericDate(json.Number(n))
 			}
 		}
 	}
+	return changes
 }
 
 var expKey, nbfKey = ast.StringTerm("exp"), ast.StringTerm("nbf")
 
-// note takes a NumericDate: seconds since the epoch, maybe with a fraction.
-func (s *tokens) note(n json.Number) {
+// note takes times at which the validity of a token changes.
+func (s *tokens) note(changes ...time.Time) {
+	s.next = earliest(s.next, s.now, changes...)
+}
+
+// earliest is the first of changes after now, and of least if that is not zero.
+func earliest(least, now time.Time, changes ...time.Time) time.Time {
+	for _, t := range changes {
+		if t.After(now) && (least.IsZero() || t.Before(least)) {
+			least = t
+		}
+	}
+	return least
+}
+
+// numericDate reads seconds since the epoch, maybe with a fraction; zero for
+// what no clock shows.
+func numericDate(n json.Number) time.Time {
 	f, err := strconv.ParseFloat(n.String(), 64)
 	if err != nil || math.IsNaN(f) || f > 1<<40 || f < 0 {
-		return
+		return time.Time{}
 	}
 	sec := math.Floor(f)
-	t := time.Unix(int64(sec), int64((f-sec)*1e9))
-	if t.After(s.now) && (s.next.IsZero() || t.Before(s.next)) {
-		s.next = t
-	}
+	return time.Unix(int64(sec), int64((f-sec)*1e9))
 }
