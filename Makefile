@@ -45,7 +45,7 @@ demo: build ## a small mesh of real Envoys, Tallygate and Prometheus, with a liv
 	go run ./test/components fetch envoy prometheus
 	go run ./test/demo $(DEMOFLAGS)
 
-generate: ## everything that is generated: schema, configuration reference
+generate: ## everything that is generated: schema, configuration reference, boards, rules
 	go generate $(PKGS)
 
 components: ## fetch every real component that the e2e tests use

@@ -37,6 +37,7 @@ which it uses.`,
 		newStatCommand(),
 		newPolicyCommand(),
 		newCheckCommand(),
+		newDashboardsCommand(),
 		newBenchCommand(),
 		newVersionCommand(),
 	)
