@@ -39,6 +39,10 @@ type daemon struct {
 	metricsListener *ingest.HTTPServer
 	pushing         *pushing
 
+	// The books go beside the mesh's metrics on the same endpoint; own are the
+	// figures of this process only.
+	books, own *prometheus.Registry
+
 	admin   *admin.Server
 	ready   *admin.Readiness
 	reloads *telemetry.Reloads
@@ -50,9 +54,8 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	d.cfg.Store(cfg)
 	d.ready.Set("serving", errors.New("starting"))
 
-	// The books go beside the mesh's metrics on the same endpoint; the rest is
-	// about this process only.
 	books, own := prometheus.NewRegistry(), telemetry.NewRegistry()
+	d.books, d.own = books, own
 	d.reloads = telemetry.NewReloads(own)
 
 	var err error

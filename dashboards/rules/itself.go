@@ -15,7 +15,7 @@ const instance = "{{ $labels.instance }}"
 // itself are the alerts on Tallygate.
 func itself() Group {
 	target := []string{"job", "instance"}
-	any := func(m promql.Metric, window string, labels ...string) promql.Expr {
+	rises := func(m promql.Metric, window string, labels ...string) promql.Expr {
 		return promql.Above(promql.Sum(m.Increase(window), append(target, labels...)...), promql.Number(0))
 	}
 	// Both endpoints serve the books: those beside the mesh's metrics count.
@@ -36,25 +36,25 @@ func itself() Group {
 		},
 		{
 			Alert: "TallygateIngestLoss", Severity: Ticket,
-			Expr:        book(any(promql.Select(als.MetricEntriesDropped), "5m", als.LabelReason)),
+			Expr:        book(rises(promql.Select(als.MetricEntriesDropped), "5m", als.LabelReason)),
 			Summary:     "Access-log entries are lost at " + instance,
 			Description: "{{ $value | humanize }} entries were dropped in the last 5m: {{ $labels.reason }}. They are in no metric.",
 		},
 		{
 			Alert: "TallygateMessagesRefused", Severity: Ticket,
-			Expr:        book(any(promql.Select(als.MetricFramesRefused), "5m", als.LabelReason)),
+			Expr:        book(rises(promql.Select(als.MetricFramesRefused), "5m", als.LabelReason)),
 			Summary:     "Whole messages of access logs are refused at " + instance,
 			Description: "{{ $value | humanize }} messages were refused in the last 5m: {{ $labels.reason }}. Their entries are in no metric.",
 		},
 		{
 			Alert: "TallygatePolicyFailingOpen", Severity: Page,
-			Expr:        any(checks("error_allow"), "5m", extauthz.LabelListener),
+			Expr:        rises(checks("error_allow"), "5m", extauthz.LabelListener),
 			Summary:     "Requests pass without being judged at " + instance,
 			Description: "{{ $value | humanize }} checks could not be judged in the last 5m and were allowed, as on_error says: the policy is not in force for them.",
 		},
 		{
 			Alert: "TallygatePolicyFailingClosed", Severity: Page,
-			Expr:        any(checks("error_deny|error_response|shed"), "5m", extauthz.LabelOutcome),
+			Expr:        rises(checks("error_deny|error_response|shed"), "5m", extauthz.LabelOutcome),
 			Summary:     "Requests are refused without being judged at " + instance,
 			Description: "{{ $value | humanize }} checks could not be judged in the last 5m: {{ $labels.outcome }}.",
 		},
@@ -73,8 +73,8 @@ func itself() Group {
 		{
 			Alert: "TallygateSeriesCapHit", Severity: Ticket,
 			Expr: promql.Or(
-				book(any(promql.Select(red.MetricEntriesOverflowed), "10m", red.LabelView)),
-				book(any(promql.Select(red.MetricLabelsCapped), "10m", red.LabelLabel))),
+				book(rises(promql.Select(red.MetricEntriesOverflowed), "10m", red.LabelView)),
+				book(rises(promql.Select(red.MetricLabelsCapped), "10m", red.LabelLabel))),
 			Summary:     "The table of series is full at " + instance,
 			Description: "{{ $value | humanize }} entries were counted under overflow in the last 10m ({{ $labels.view }}{{ $labels.label }}): rates are right, their labels are lost.",
 		},
