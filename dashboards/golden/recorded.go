@@ -2,18 +2,36 @@ package golden
 
 import "github.com/tallygate/tallygate/dashboards/promql"
 
-// Names of what rules record by edge; [Buckets] by le, too.
+// Names of what rules record by edge, before the window of the rate: the rate
+// over [RecordedWindow] for boards, over longer ones for alerts.
 const (
-	RecordedRequests = "edge:istio_requests:rate2m"
-	RecordedFailed   = "edge:istio_requests_failed:rate2m"
-	RecordedDenied   = "edge:istio_requests_denied:rate2m"
-	RecordedSlow     = "edge:istio_requests_slow:rate2m"
-	RecordedBuckets  = "edge:istio_request_duration_milliseconds_bucket:rate2m"
+	rateRequests = "edge:istio_requests:rate"
+	rateFailed   = "edge:istio_requests_failed:rate"
+	rateDenied   = "edge:istio_requests_denied:rate"
+	rateSlow     = "edge:istio_requests_slow:rate"
+	rateBuckets  = "edge:istio_request_duration_milliseconds_bucket:rate"
 )
 
-// RecordedWindow is the window of their rates: it works with a scrape interval
-// of up to half a minute.
+// RecordedWindow is the window of the rates on boards: it works with a scrape
+// interval of up to half a minute.
 const RecordedWindow = "2m"
+
+// Names of what boards show; [RecordedBuckets] has le, too.
+const (
+	RecordedRequests = rateRequests + RecordedWindow
+	RecordedFailed   = rateFailed + RecordedWindow
+	RecordedDenied   = rateDenied + RecordedWindow
+	RecordedBuckets  = rateBuckets + RecordedWindow
+)
+
+// RecordedRequestsOver is the name of the rate of requests over a window.
+func RecordedRequestsOver(window string) string { return rateRequests + window }
+
+// RecordedFailedOver is that of failures.
+func RecordedFailedOver(window string) string { return rateFailed + window }
+
+// RecordedSlowOver is that of slow requests.
+func RecordedSlowOver(window string) string { return rateSlow + window }
 
 // RecordedVariable is the variable of a board that matches every reporter if the
 // rules record, and none if they do not.

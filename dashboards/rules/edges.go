@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tallygate/tallygate/dashboards/golden"
 	"github.com/tallygate/tallygate/dashboards/promql"
@@ -32,46 +33,45 @@ const (
 
 // edges are the alerts on the mesh.
 func edges() Group {
-	failing := func(suffix string, factor float64, short, long string, severity Severity) Rule {
-		return Rule{
-			Alert: "TallygateEdgeErrors" + suffix, Severity: severity,
-			Expr:        burn(golden.RecordedFailed, factor*failureBudget, short, long),
-			Summary:     "Requests fail: " + edgeText,
-			Description: fmt.Sprintf("%s of the requests failed in the last %s, as the %s reports. The objective is %g %% success.", percent, short, reports, 100*(1-failureBudget)),
-		}
-	}
-	late := func(suffix string, factor float64, short, long string, severity Severity) Rule {
-		return Rule{
-			Alert: "TallygateEdgeLatency" + suffix, Severity: severity,
-			Expr:        burn(golden.RecordedSlow, factor*slowBudget, short, long),
-			Summary:     "Requests are slow: " + edgeText,
-			Description: fmt.Sprintf("%s of the requests took longer than %d ms in the last %s, as the %s reports. The objective is %g %% within it.", percent, golden.SlowMilliseconds, short, reports, 100*(1-slowBudget)),
-		}
-	}
+	errors := Rule{Alert: "TallygateEdgeErrors", Severity: Page, Summary: "Requests fail: " + edgeText,
+		Expr:        burn(golden.RecordedFailedOver, fast*failureBudget),
+		Description: fmt.Sprintf("%s of the requests failed in the last %s, as the %s reports. The objective is %g %% success.", percent, short, reports, 100*(1-failureBudget))}
+	latency := Rule{Alert: "TallygateEdgeLatency", Severity: Page, Summary: "Requests are slow: " + edgeText,
+		Expr:        burn(golden.RecordedSlowOver, fast*slowBudget),
+		Description: fmt.Sprintf("%s of the requests took longer than %d ms in the last %s, as the %s reports. The objective is %g %% within it.", percent, golden.SlowMilliseconds, short, reports, 100*(1-slowBudget))}
 	return Group{Name: "tallygate-alerts-mesh", Rules: []Rule{
-		failing("", fast, "5m", "1h", Page),
-		failing("Lasting", slow, "30m", "6h", Ticket),
-		late("", fast, "5m", "1h", Page),
-		late("Lasting", slow, "30m", "6h", Ticket),
+		errors, lasting(errors, golden.RecordedFailedOver, slow*failureBudget),
+		latency, lasting(latency, golden.RecordedSlowOver, slow*slowBudget),
 		{
 			Alert: "TallygateEdgeDenied", Severity: Ticket,
-			Expr:        promql.Above(ratio(golden.RecordedDenied, "5m"), promql.Number(deniedShare)),
+			Expr:        promql.Above(promql.Div(promql.Select(golden.RecordedDenied).Now(), promql.Select(golden.RecordedRequests).Now()), promql.Number(deniedShare)),
 			Summary:     "A policy denies: " + edgeText,
-			Description: percent + " of the requests were denied in the last 5m, as the " + reports + " reports.",
+			Description: percent + " of the requests are denied, as the " + reports + " reports.",
 		},
 	}}
 }
 
-// ratio is the share of requests that a recorded rate is, over a window.
-func ratio(name, window string) promql.Expr {
-	return promql.Div(promql.Select(name).Total(window), promql.Select(golden.RecordedRequests).Total(window))
+// burn holds if the share of requests is above a threshold over both windows, on
+// edges with enough requests.
+func burn(name func(window string) string, threshold float64) promql.Expr {
+	over := func(window string) promql.Expr {
+		return promql.Above(promql.Div(promql.Select(name(window)).Now(), promql.Select(golden.RecordedRequestsOver(window)).Now()), promql.Number(threshold))
+	}
+	return often(promql.And(over(short), over(long)))
 }
 
-// burn holds if the share is above a threshold over both windows, on edges with
-// enough requests.
-func burn(name string, threshold float64, short, long string) promql.Expr {
+// lasting is the alert for what goes on for hours, below the rate of a page.
+func lasting(page Rule, name func(window string) string, threshold float64) Rule {
 	over := func(window string) promql.Expr {
-		return promql.Above(ratio(name, window), promql.Number(threshold))
+		return promql.Above(promql.Div(promql.Select(name(short)).Total(window), promql.Select(golden.RecordedRequestsOver(short)).Total(window)), promql.Number(threshold))
 	}
-	return promql.And(promql.And(over(short), over(long)), promql.Above(promql.Select(golden.RecordedRequests).Now(), promql.Number(enough)))
+	page.Alert += "Lasting"
+	page.Severity = Ticket
+	page.Expr = often(promql.And(over(lastingShort), over(lastingLong)))
+	page.Description = strings.Replace(page.Description, "the last "+short, "the last "+lastingShort, 1)
+	return page
+}
+
+func often(e promql.Expr) promql.Expr {
+	return promql.And(e, promql.Above(promql.Select(golden.RecordedRequestsOver(short)).Now(), promql.Number(enough)))
 }
