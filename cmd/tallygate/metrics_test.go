@@ -254,7 +254,9 @@ labels that a configuration adds are not here.
 		title, intro string
 		has          func(*exposed) bool
 	}{
-		{"The mesh, on :9464", "Istio's names, labels and buckets. \"Sent\" is what the server side sent.", func(x *exposed) bool { return !strings.HasPrefix(x.name, "tallygate_") && x.endpoints[0] == "9464" || x.name == red.MetricBuild }},
+		{"The mesh, on :9464", "Istio's names, labels and buckets. \"Sent\" is what the server side sent.", func(x *exposed) bool {
+			return !strings.HasPrefix(x.name, "tallygate_") && x.endpoints[0] == "9464" || x.name == red.MetricBuild
+		}},
 		{"The books, on :9464", "What became of what was received, from the same snapshot as the mesh's metrics. Most are on :8282 too: sum over one of the two jobs.", func(x *exposed) bool {
 			return strings.HasPrefix(x.name, "tallygate_") && slices.Contains(x.endpoints, meshEndpoint)
 		}},

@@ -116,6 +116,9 @@ func meshRate(name string, m []promql.Matcher) func(by ...string) promql.Expr {
 		golden.RecordedDenied:   func(m ...promql.Matcher) promql.Expr { return golden.Denied(m...).Rate(interval) },
 		golden.RecordedBuckets:  func(m ...promql.Matcher) promql.Expr { return golden.Durations(m...).Bucket().Rate(interval) },
 	}[name]
+	if name == golden.RecordedDenied {
+		m = golden.AnySide(m)
+	}
 	return func(by ...string) promql.Expr { return golden.Recorded(name, raw, by, m...) }
 }
 

@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/tallygate/tallygate/dashboards/promql"
@@ -37,9 +38,15 @@ func Failed(window string, m ...promql.Matcher) promql.Expr {
 	return promql.Or(http.Rate(window), grpc.Rate(window))
 }
 
-// Denied are the requests that a policy denied.
+// Denied are the requests that a policy denied, whichever side asked it.
 func Denied(m ...promql.Matcher) promql.Metric {
-	return Requests(m...).With(promql.Match(Flags, denied))
+	return Requests(AnySide(m)...).With(promql.Match(Flags, denied))
+}
+
+// AnySide leaves out which reporter is chosen: only the side that asked a policy
+// knows of a denial, mostly the callee's, and to the other it is a 403 like any.
+func AnySide(m []promql.Matcher) []promql.Matcher {
+	return slices.DeleteFunc(slices.Clone(m), func(m promql.Matcher) bool { return m.Label == Reporter && m.Op == "=" })
 }
 
 // Fast are the requests that were not slow. Prometheus 3 spells the bound as a

@@ -34,6 +34,7 @@ type worldConfig struct {
 	Mesh       testbed.MeshConfig
 	Tallygate  testbed.TallygateConfig
 	Prometheus testbed.PrometheusConfig
+	Admin      bool // scrape the admin endpoint, too
 }
 
 // startWorld returns a world in which every workload is known: identity is
@@ -43,6 +44,9 @@ func startWorld(t *testing.T, cfg worldConfig) *world {
 	w := &world{want: testbed.Tally{}}
 	w.tallygate = StartTallygate(t, cfg.Tallygate)
 	cfg.Prometheus.Targets = []string{w.tallygate.Metrics}
+	if cfg.Admin {
+		cfg.Prometheus.Admin = []string{w.tallygate.Admin}
+	}
 	w.prometheus = StartPrometheus(t, cfg.Prometheus)
 	cfg.Mesh.Logs = []string{w.tallygate.ALS}
 	cfg.Mesh.Flush = 300 * time.Millisecond

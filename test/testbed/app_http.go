@@ -33,10 +33,14 @@ type hop struct {
 type httpApp struct {
 	next   hop
 	client *http.Client
+	fault  *faulty
 }
 
 func (a *httpApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return
+	}
+	if a.fault.spoils(w, r) {
 		return
 	}
 	verb, arg, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -102,14 +106,14 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 // serveHTTP starts an application on a port of 127.0.0.1.
-func (b *Bed) serveHTTP(next hop) (addr string, err error) {
+func (b *Bed) serveHTTP(next hop, fault *faulty) (addr string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	srv := &http.Server{
-		Handler: &httpApp{next: next, client: &http.Client{
+		Handler: &httpApp{next: next, fault: fault, client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}},

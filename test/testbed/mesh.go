@@ -33,6 +33,7 @@ type MeshConfig struct {
 	Logs        []string      // addresses of the access-log service
 	LogTLS      bool          // reach it by mTLS, with the sidecar's certificate
 	NoTags      bool          // leave out the custom tags
+	Checks      string        // address of ext_authz, which inbound requests ask; they ask nobody if empty
 	Flush       time.Duration // of the access-log buffer; Envoy's own 1s if 0
 	Concurrency int           // worker threads of each Envoy; 1 if 0
 }
@@ -100,7 +101,7 @@ func (m *Mesh) wire() error {
 	to := func(s *Sidecar) destination {
 		return destination{host: s.Service, http: s.HTTPIn, grpc: s.HTTPIn, uri: s.Identity.URI}
 	}
-	legacy, err := m.bed.serveHTTP(hop{})
+	legacy, err := m.bed.serveHTTP(hop{}, new(faulty))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (m *Mesh) wire() error {
 		m.Frontend: {http: m.Frontend.HTTPOut, tcp: m.Frontend.TCPOut, host: m.Backend.Service},
 		m.Backend:  {},
 	} {
-		if s.apps.http, err = m.bed.serveHTTP(next); err != nil {
+		if s.apps.http, err = m.bed.serveHTTP(next, &s.apps.fault); err != nil {
 			return err
 		}
 		if s.apps.grpc, err = m.bed.serveGRPC(next); err != nil {

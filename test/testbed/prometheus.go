@@ -23,6 +23,7 @@ type Prometheus struct {
 // PrometheusConfig says what to scrape.
 type PrometheusConfig struct {
 	Targets  []string      // host:port of /metrics
+	Admin    []string      // host:port of the admin endpoint, whose /metrics is another job
 	Interval time.Duration // 1s if 0
 	Rules    string        // YAML of recording and alerting rules
 	Features string        // --enable-feature
@@ -53,6 +54,12 @@ func (b *Bed) StartPrometheus(ctx context.Context, cfg PrometheusConfig) (*Prome
 			"job_name":        "tallygate",
 			"file_sd_configs": list{obj{"files": list{p.targets}, "refresh_interval": "1s"}},
 		}},
+	}
+	if len(cfg.Admin) > 0 {
+		config["scrape_configs"] = append(config["scrape_configs"].(list), obj{
+			"job_name":       "tallygate-admin",
+			"static_configs": list{obj{"targets": cfg.Admin}},
+		})
 	}
 	if cfg.Rules != "" {
 		rules := filepath.Join(dir, "rules.yaml")

@@ -29,7 +29,10 @@ type Sidecar struct {
 }
 
 // apps are the addresses of the applications behind a sidecar.
-type apps struct{ http, grpc, tcp string }
+type apps struct {
+	http, grpc, tcp string
+	fault           faulty
+}
 
 // destination is a service that a sidecar can reach, by its host name.
 type destination struct {
@@ -119,6 +122,9 @@ func (s *Sidecar) bootstrap(cfg MeshConfig, logs logSink) obj {
 		listeners = append(listeners, s.httpListener(cfg, inbound), s.tcpListener(cfg, inbound))
 		clusters = append(clusters,
 			appCluster(portHTTP, s.apps.http), appCluster(portGRPC, s.apps.grpc), appCluster(portTCP, s.apps.tcp))
+	}
+	if cfg.Checks != "" {
+		clusters = append(clusters, checksCluster(cfg.Checks))
 	}
 	return obj{
 		"node":             s.Node,

@@ -79,6 +79,15 @@ func (l logSink) cluster(s *Sidecar) obj {
 	return c
 }
 
+// checksCluster reaches who answers ext_authz.
+func checksCluster(addr string) obj {
+	return obj{
+		"name": "checks", "type": "STATIC", "connect_timeout": "1s",
+		"load_assignment":                  assignment("checks", addr),
+		"typed_extension_protocol_options": http2(),
+	}
+}
+
 // spansCluster swallows the tracer's own spans: only its ids are wanted.
 func spansCluster() obj {
 	return obj{

@@ -18,16 +18,13 @@ func (s *Sidecar) httpListener(cfg MeshConfig, dir direction) obj {
 		"stat_prefix":  "http_" + string(dir),
 		"codec_type":   "AUTO",
 		"route_config": routes,
-		"http_filters": list{
+		"http_filters": append(list{
 			obj{"name": "envoy.filters.http.grpc_stats", "typed_config": obj{
 				"@type":                 api + "extensions.filters.http.grpc_stats.v3.FilterConfig",
 				"emit_filter_state":     true,
 				"enable_upstream_stats": true,
 			}},
-			obj{"name": "envoy.filters.http.router", "typed_config": obj{
-				"@type": api + "extensions.filters.http.router.v3.Router",
-			}},
-		},
+		}, decide(cfg, dir)...),
 		"tracing": obj{"provider": obj{"name": "envoy.tracers.opentelemetry", "typed_config": obj{
 			"@type":        "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
 			"grpc_service": obj{"envoy_grpc": obj{"cluster_name": "spans"}},
@@ -38,6 +35,21 @@ func (s *Sidecar) httpListener(cfg MeshConfig, dir direction) obj {
 	return s.listener("http", addr, dir, obj{
 		"name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
 	})
+}
+
+// decide is whether a request may pass, and where it goes then.
+func decide(cfg MeshConfig, dir direction) list {
+	router := obj{"name": "envoy.filters.http.router", "typed_config": obj{
+		"@type": api + "extensions.filters.http.router.v3.Router",
+	}}
+	if cfg.Checks == "" || dir == outbound {
+		return list{router}
+	}
+	return list{obj{"name": "envoy.filters.http.ext_authz", "typed_config": obj{
+		"@type":                 api + "extensions.filters.http.ext_authz.v3.ExtAuthz",
+		"transport_api_version": "V3",
+		"grpc_service":          obj{"envoy_grpc": obj{"cluster_name": "checks"}, "timeout": "1s"},
+	}}, router}
 }
 
 func (s *Sidecar) tcpListener(cfg MeshConfig, dir direction) obj {

@@ -54,6 +54,23 @@ func (d *Driver) Steady(ctx context.Context, perSecond int) (Tally, error) {
 	}
 }
 
+// Ask asks host for path at the given rate until ctx ends, whatever is answered,
+// and waits for what is under way.
+func (d *Driver) Ask(ctx context.Context, perSecond int, host, path string) {
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		wg.Go(func() { _, _ = d.Get(ctx, host, path) })
+	}
+}
+
 // steadyMix holds a scenario as often as it should come.
 func steadyMix() []Scenario {
 	weight := map[string]int{"ok": 30, "ok over two hops": 40, "large answer": 5, "gRPC ok over two hops": 30, "gRPC stream": 10}
