@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -62,7 +63,7 @@ type metrics struct {
 	results  *prometheus.CounterVec // by reason
 }
 
-func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
+func newMetrics(reg prometheus.Registerer, l *ingest.InFlight) *metrics {
 	vec := func(name, help string, values ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{LabelReason})
 		for _, value := range values {
@@ -101,8 +102,8 @@ func newMetrics(reg prometheus.Registerer, l *limiter) *metrics {
 		}
 	}
 	reg.MustRegister(checks, duration, m.failures, m.frames, m.requests, m.results,
-		gauge(MetricChecksInFlight, "Checks that are worked on.", l.inFlight.Load),
-		gauge(MetricChecksLimit, "Checks that may be worked on at once.", l.most.Load),
+		gauge(MetricChecksInFlight, "Checks that are worked on.", l.Now),
+		gauge(MetricChecksLimit, "Checks that may be worked on at once.", l.Most),
 	)
 	return m
 }

@@ -23,7 +23,7 @@ type Server struct {
 	settings atomic.Pointer[settings]
 	decider  mesh.Decider
 	log      *slog.Logger
-	limit    limiter
+	limit    ingest.InFlight
 	m        *metrics
 	checks   sync.Pool // of *check
 }
@@ -61,7 +61,7 @@ func (s *Server) Reconfigure(cfg Config) error {
 			}
 		}
 	}
-	s.limit.most.Store(int64(cfg.MaxInFlight))
+	s.limit.Limit(cfg.MaxInFlight)
 	s.settings.Store(n)
 	return nil
 }
@@ -156,16 +156,16 @@ type judgement struct {
 
 // judge asks the decider. It is the only place that says what a failure means.
 func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoint string) judgement {
-	if !s.limit.enter() {
+	if !s.limit.Enter() {
 		return s.fail(c, failedOverload, entrypoint)
 	}
-	defer s.limit.leave()
+	defer s.limit.Leave()
 	if p := c.lens.parse(); p != "" {
 		return s.refuse(p)
 	}
 	c.query = mesh.Query{Entrypoint: entrypoint, Listener: c.listener, Request: &c.lens, TraceID: c.lens.traceID()}
-	b := newBudget(ctx, start, c.Timeout)
-	defer b.end()
+	b := ingest.NewBudget(ctx, start, c.Timeout)
+	defer b.End()
 	d, err := s.decide(b, &c.query)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
@@ -221,7 +221,7 @@ func (s *Server) decide(ctx context.Context, q *mesh.Query) (d mesh.Decision, er
 	return s.decider.Decide(ctx, q)
 }
 
-func reasonOf(b *budget, err error) string {
+func reasonOf(b *ingest.Budget, err error) string {
 	switch {
 	case errors.Is(err, errPanic):
 		return failedPanic

@@ -1,4 +1,4 @@
-package extauthz
+package ingest
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// budget is a context with a deadline that costs a timer only if somebody waits
+// Budget is a context with a deadline that costs a timer only if somebody waits
 // for it: a decision from the cache is made long before.
-type budget struct {
+type Budget struct {
 	context.Context
 	deadline time.Time
 
@@ -18,10 +18,10 @@ type budget struct {
 	over   bool
 }
 
-// newBudget gives a judgement d from now on, and less if parent ends soon: three
+// NewBudget gives a judgement d from now on, and less if parent ends soon: three
 // quarters of what is left, so that the answer is in time. End must be called.
-func newBudget(parent context.Context, now time.Time, d time.Duration) *budget {
-	b := &budget{Context: parent, deadline: now.Add(d)}
+func NewBudget(parent context.Context, now time.Time, d time.Duration) *Budget {
+	b := &Budget{Context: parent, deadline: now.Add(d)}
 	if t, ok := parent.Deadline(); ok {
 		if t = now.Add(t.Sub(now) * 3 / 4); t.Before(b.deadline) {
 			b.deadline = t
@@ -30,11 +30,11 @@ func newBudget(parent context.Context, now time.Time, d time.Duration) *budget {
 	return b
 }
 
-func (b *budget) Deadline() (time.Time, bool) { return b.deadline, true }
+func (b *Budget) Deadline() (time.Time, bool) { return b.deadline, true }
 
-func (b *budget) Done() <-chan struct{} { return b.context().Done() }
+func (b *Budget) Done() <-chan struct{} { return b.context().Done() }
 
-func (b *budget) Err() error {
+func (b *Budget) Err() error {
 	b.mu.Lock()
 	timed, over := b.timed, b.over
 	b.mu.Unlock()
@@ -53,7 +53,7 @@ func (b *budget) Err() error {
 	return nil
 }
 
-func (b *budget) context() context.Context {
+func (b *Budget) context() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.timed == nil {
@@ -65,8 +65,8 @@ func (b *budget) context() context.Context {
 	return b.timed
 }
 
-// end ends the context.
-func (b *budget) end() {
+// End ends the context.
+func (b *Budget) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true

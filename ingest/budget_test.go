@@ -1,4 +1,4 @@
-package extauthz
+package ingest
 
 import (
 	"context"
@@ -20,8 +20,8 @@ func TestBudget(t *testing.T) {
 				defer cancel()
 			}
 			start := time.Now()
-			b := newBudget(ctx, start, own)
-			defer b.end()
+			b := NewBudget(ctx, start, own)
+			defer b.End()
 			if d, ok := b.Deadline(); !ok || d.Sub(start) != want {
 				t.Errorf("%s: deadline after %s; want %s", name, d.Sub(start), want)
 			}
@@ -41,21 +41,21 @@ func TestBudget(t *testing.T) {
 	f("of a proxy in a hurry", time.Second, time.Second, 750*time.Millisecond)
 
 	synctest.Test(t, func(t *testing.T) { // nobody waits: the clock alone tells
-		b := newBudget(t.Context(), time.Now(), time.Second)
+		b := NewBudget(t.Context(), time.Now(), time.Second)
 		time.Sleep(time.Second)
 		if !errors.Is(b.Err(), context.DeadlineExceeded) {
 			t.Errorf("after the deadline: %v", b.Err())
 		}
-		b.end()
+		b.End()
 	})
-	b := newBudget(t.Context(), time.Now(), time.Minute)
+	b := NewBudget(t.Context(), time.Now(), time.Minute)
 	done := b.Done()
-	b.end()
+	b.End()
 	<-done
 	if !errors.Is(b.Err(), context.Canceled) {
 		t.Errorf("after the end: %v", b.Err())
 	}
-	b = newBudget(t.Context(), time.Now(), time.Minute)
-	b.end()
+	b = NewBudget(t.Context(), time.Now(), time.Minute)
+	b.End()
 	<-b.Done() // of one who asks too late
 }
