@@ -38,6 +38,7 @@ which it uses.`,
 		newPolicyCommand(),
 		newCheckCommand(),
 		newDashboardsCommand(),
+		newTraceCommand(),
 		newBenchCommand(),
 		newVersionCommand(),
 	)
