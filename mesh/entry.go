@@ -81,6 +81,10 @@ type Entry struct {
 	TraceID      string // 32 or 16 hex digits as the proxy logged it; empty if none
 	SpanID       string // 16 hex digits; empty if none
 	TraceSampled bool   // the proxy sampled the trace
+	Traced       bool   // the proxy has made a span of its own, which it exports if the trace is sampled
+	RequestID    string // x-request-id; empty if none
+
+	Wire []byte // the entry as it came, for the [Detailer] of its Batch; lent
 }
 
 // IsError reports whether the request failed by the rule of the RED metrics: an

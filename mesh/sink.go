@@ -9,6 +9,7 @@ import (
 type Batch struct {
 	Entries  []Entry
 	Received time.Time // when the message arrived
+	Details  Detailer  // reads the rest of the entries; nil if there is no more
 }
 
 // Sink takes batches of entries.

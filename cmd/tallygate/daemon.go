@@ -38,6 +38,7 @@ type daemon struct {
 	metrics         *lastScrape
 	metricsListener *ingest.HTTPServer
 	pushing         *pushing
+	tracing         *tracing
 
 	// The books go beside the mesh's metrics on the same endpoint; own are the
 	// figures of this process only.
@@ -94,7 +95,11 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	}
 	d.history = d.table.NewHistory()
 	d.labels = &relabeler{next: d.table}
-	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, d.labels, books, log.Logger); err != nil {
+	if d.tracing, err = newTracing(cfg, books, log.Logger); err != nil {
+		return err
+	}
+	sink := &withSpans{next: d.labels, sink: d.tracing.sink}
+	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, sink, books, log.Logger); err != nil {
 		return fmt.Errorf("ingest.als: %w", err)
 	}
 	d.alsListener, err = ingest.NewGRPCServer(cfg.Ingest.ALS.GRPCConfig, ingest.GRPCOptions{
@@ -177,6 +182,9 @@ func (d *daemon) listen(ctx context.Context) error {
 	for _, l := range ls {
 		errs = append(errs, l.Listen(ctx))
 	}
+	if d.tracing != nil {
+		errs = append(errs, d.tracing.listen(ctx, d.cfg.Load(), len(d.src.URIs) == 0))
+	}
 	if err := errors.Join(errs...); err != nil {
 		d.close()
 		return err
@@ -196,6 +204,7 @@ func (d *daemon) close() {
 	for _, l := range ls {
 		l.Close()
 	}
+	d.tracing.close()
 }
 
 // running are the stages in the order in which they are stopped; nil are those
@@ -213,6 +222,12 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 	if err := d.pushing.start(d.cfg.Load(), failed); err != nil {
 		d.close()
 		return err
+	}
+	if d.tracing != nil {
+		if err := d.tracing.start(d.cfg.Load(), failed); err != nil {
+			d.close()
+			return errors.Join(err, d.pushing.stop(d.grace()))
+		}
 	}
 	r := running{admin: start("admin", d.admin.Run, failed)}
 	if p := d.policing; p != nil {

@@ -35,12 +35,13 @@ func (d *daemon) drain(r *running) error {
 
 	// Side by side: a sink of pushes that is down must not use up the time in
 	// which Prometheus comes by.
-	var pushErr error
+	var pushErr, spansErr error
 	wg.Go(func() { pushErr = d.pushing.stop(d.grace()) })
+	wg.Go(func() { spansErr = d.tracing.stop(d.grace()) })
 	d.waitFinalScrape()
 	wg.Wait()
 
-	err = errors.Join(err, pushErr, r.metrics.stop(), r.history.stop(), r.table.stop(), r.admin.stop())
+	err = errors.Join(err, pushErr, spansErr, r.metrics.stop(), r.history.stop(), r.table.stop(), r.admin.stop())
 	d.log.Info("Drained", "took", time.Since(began).Round(time.Millisecond))
 	return err
 }

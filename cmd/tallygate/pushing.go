@@ -31,7 +31,9 @@ type pushing struct {
 
 // checkExporters finds what the exporters do not like about their sections.
 func checkExporters(c *config.Config) error {
-	h, err := host.New(c.Exporters, host.Settings{Log: slog.New(slog.DiscardHandler)})
+	h, err := host.New(c.Exporters, host.Settings{
+		Factories: exporterFactories(), Extensions: c.Extensions, Receivers: c.Receivers, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return err
 	}
@@ -44,6 +46,19 @@ func checkExporters(c *config.Config) error {
 			problems = append(problems, config.Problem{Path: fmt.Sprintf("push.exporters[%d]", i), Message: err.Error()})
 		}
 	}
+	// With the queue that is to be theirs, which may name a storage.
+	traces, err := host.New(spanExporters(c), host.Settings{Factories: exporterFactories(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	for i, id := range c.Spans.Exporters {
+		if _, known := c.Exporters[id]; !known {
+			continue // said elsewhere
+		}
+		if _, err := traces.Traces(id); err != nil {
+			problems = append(problems, config.Problem{Path: fmt.Sprintf("spans.exporters[%d]", i), Message: err.Error()})
+		}
+	}
 	if len(problems) > 0 {
 		return problems
 	}
@@ -52,7 +67,10 @@ func checkExporters(c *config.Config) error {
 
 // build makes the exporters that cfg pushes to; nothing is started.
 func (p *pushing) build(cfg *config.Config) (*host.Host, []push.Destination, error) {
-	h, err := host.New(cfg.Exporters, host.Settings{Version: telemetry.ReadBuild().Version, Log: p.log, Metrics: p.books})
+	h, err := host.New(cfg.Exporters, host.Settings{
+		Factories: exporterFactories(), Extensions: cfg.Extensions,
+		Version: telemetry.ReadBuild().Version, Log: p.log, Metrics: p.books,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

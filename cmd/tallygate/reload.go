@@ -43,9 +43,17 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 	if err != nil {
 		return nil, err
 	}
-	push := touched(changes, "exporters", "push")
+	push := touched(changes, "exporters", "extensions", "push")
 	if push {
 		if err := d.pushing.replace(before, after, failed); err != nil {
+			return nil, errors.Join(err, undo())
+		}
+	}
+	if d.tracing != nil && touched(changes, "exporters", "extensions", "spans") {
+		if err := d.tracing.reload(before, after, otherExporters(before, after, changes)); err != nil {
+			if push {
+				err = fmt.Errorf("%w; going back to the old exporters: %w", err, d.pushing.replace(after, before, failed))
+			}
 			return nil, errors.Join(err, undo())
 		}
 	}
@@ -118,6 +126,13 @@ func (d *daemon) prepareCertificates(after *config.Config) (use func(), err erro
 			a()
 		}
 	}, nil
+}
+
+// otherExporters reports whether spans are to be sent in another way. What is only
+// sampled otherwise needs no new exporters.
+func otherExporters(before, after *config.Config, changes []config.Change) bool {
+	return touched(changes, "exporters", "extensions") || before.Spans.Queue != after.Spans.Queue ||
+		!slices.Equal(before.Spans.Exporters, after.Spans.Exporters)
 }
 
 // touched reports whether a change is in one of the top-level sections.

@@ -7,11 +7,16 @@ import (
 	"strings"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusremotewriteexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/zipkinreceiver"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
 	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
+	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 )
 
 // BuiltIn returns the factories of the exporters that come with Tallygate.
@@ -24,21 +29,31 @@ func BuiltIn() []exporter.Factory {
 	}
 }
 
-// factories finds a factory by its type or by the name that the type had.
-type factories map[component.Type]exporter.Factory
+// BuiltInExtensions returns the factories of the extensions that come with
+// Tallygate.
+func BuiltInExtensions() []extension.Factory { return []extension.Factory{filestorage.NewFactory()} }
 
-func newFactories(list []exporter.Factory) factories {
-	fs := factories{}
+// BuiltInReceivers returns the factories of the receivers that come with
+// Tallygate.
+func BuiltInReceivers() []receiver.Factory {
+	return []receiver.Factory{otlpreceiver.NewFactory(), zipkinreceiver.NewFactory()}
+}
+
+// factories finds a factory by its type or by the name that the type had.
+type factories[F component.Factory] map[component.Type]F
+
+func newFactories[F component.Factory](list []F) factories[F] {
+	fs := factories[F]{}
 	for _, f := range list {
 		fs[f.Type()] = f
-		if old, ok := f.(interface{ DeprecatedAlias() component.Type }); ok && old.DeprecatedAlias().String() != "" {
+		if old, ok := any(f).(interface{ DeprecatedAlias() component.Type }); ok && old.DeprecatedAlias().String() != "" {
 			fs[old.DeprecatedAlias()] = f
 		}
 	}
 	return fs
 }
 
-func (fs factories) find(t component.Type) (exporter.Factory, error) {
+func (fs factories[F]) find(t component.Type) (f F, err error) {
 	if f, ok := fs[t]; ok {
 		return f, nil
 	}
@@ -48,5 +63,5 @@ func (fs factories) find(t component.Type) (exporter.Factory, error) {
 	}) {
 		names = append(names, known.String())
 	}
-	return nil, fmt.Errorf("unknown type %q; known are %s", t, strings.Join(names, ", "))
+	return f, fmt.Errorf("unknown type %q; known are %s", t, strings.Join(names, ", "))
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pipeline"
+	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
@@ -23,25 +23,25 @@ type Settings struct {
 	Factories []exporter.Factory    // BuiltIn() if nil
 	Version   string                // of Tallygate; exporters send it as their user agent
 	Log       *slog.Logger          // slog.Default() if nil
-	Metrics   prometheus.Registerer // of the exporters' own metrics; none if nil
+	Metrics   prometheus.Registerer // of the components' own metrics; none if nil
+
+	// Extensions and Receivers are maps as that of the exporters.
+	Extensions         map[string]any
+	ExtensionFactories []extension.Factory // BuiltInExtensions() if nil
+	Receivers          map[string]any
+	ReceiverFactories  []receiver.Factory // BuiltInReceivers() if nil
 }
 
-// Host owns hosted exporters: New, Start, Metrics, Shutdown. A Host that was
-// shut down does not start again.
+// Host owns hosted components: New, Metrics, Traces, Receive, Start, Shutdown. A
+// Host that was shut down does not start again.
 type Host struct {
-	exporters map[component.ID]*hosted
-	order     []component.ID
-	telemetry *telemetry
-	started   []component.Component
-}
-
-// hosted is one configured exporter; it is made for the signals that are asked
-// of it.
-type hosted struct {
-	factory  exporter.Factory
-	config   component.Config
-	settings exporter.Settings
-	metrics  exporter.Metrics
+	settings   Settings
+	exporters  section[exporter.Factory, *hosted]
+	extensions section[extension.Factory, *hostedExtension]
+	receivers  section[receiver.Factory, *hostedReceiver]
+	telemetry  *telemetry
+	started    []component.Component
+	running    extensions
 }
 
 // New validates the configuration and allocates. exporters is the map from
@@ -51,49 +51,97 @@ func New(exporters map[string]any, s Settings) (*Host, error) {
 	if s.Factories == nil {
 		s.Factories = BuiltIn()
 	}
+	if s.ExtensionFactories == nil {
+		s.ExtensionFactories = BuiltInExtensions()
+	}
+	if s.ReceiverFactories == nil {
+		s.ReceiverFactories = BuiltInReceivers()
+	}
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
-	known := newFactories(s.Factories)
-	h := &Host{exporters: map[component.ID]*hosted{}, telemetry: newTelemetry(s.Metrics)}
-	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(exporters)) {
-		if err := h.add(key, exporters[key], known, s); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return h, errors.Join(errs...)
+	h := &Host{settings: s, telemetry: newTelemetry(s.Metrics), running: extensions{}}
+	h.exporters = section[exporter.Factory, *hosted]{name: "exporters", known: newFactories(s.Factories)}
+	h.extensions = section[extension.Factory, *hostedExtension]{name: "extensions", known: newFactories(s.ExtensionFactories)}
+	h.receivers = section[receiver.Factory, *hostedReceiver]{name: "receivers", known: newFactories(s.ReceiverFactories)}
+	return h, errors.Join(
+		h.exporters.add(exporters, func(f exporter.Factory, id component.ID, cfg component.Config) *hosted {
+			return &hosted{factory: f, config: cfg, settings: exporter.Settings{ID: id, BuildInfo: h.build(), TelemetrySettings: h.telemetrySettings("exporter", id)}}
+		}),
+		h.extensions.add(s.Extensions, func(f extension.Factory, id component.ID, cfg component.Config) *hostedExtension {
+			return &hostedExtension{factory: f, config: cfg, settings: extension.Settings{ID: id, BuildInfo: h.build(), TelemetrySettings: h.telemetrySettings("extension", id)}}
+		}),
+		h.receivers.add(s.Receivers, func(f receiver.Factory, id component.ID, cfg component.Config) *hostedReceiver {
+			return &hostedReceiver{factory: f, config: cfg, settings: receiver.Settings{ID: id, BuildInfo: h.build(), TelemetrySettings: h.telemetrySettings("receiver", id)}}
+		}),
+	)
 }
 
-func (h *Host) add(key string, section any, known factories, s Settings) error {
-	var id component.ID
+func (h *Host) build() component.BuildInfo {
+	return component.BuildInfo{Command: "tallygate", Description: "Tallygate", Version: h.settings.Version}
+}
+
+func (h *Host) telemetrySettings(kind string, id component.ID) component.TelemetrySettings {
+	return component.TelemetrySettings{
+		Logger:         newZap(h.settings.Log.With(kind, id.String())),
+		TracerProvider: noop.NewTracerProvider(),
+		MeterProvider:  h.telemetry.provider(),
+		Resource:       pcommon.NewResource(),
+	}
+}
+
+// section is a part of the configuration that is a map from id to component.
+type section[F component.Factory, C any] struct {
+	name  string
+	known factories[F]
+	of    map[component.ID]C
+	order []component.ID
+}
+
+func (sec *section[F, C]) add(configs map[string]any, build func(F, component.ID, component.Config) C) error {
+	sec.of = map[component.ID]C{}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(configs)) {
+		id, factory, cfg, err := sec.load(key, configs[key])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sec.of[id] = build(factory, id, cfg)
+		sec.order = append(sec.order, id)
+	}
+	return errors.Join(errs...)
+}
+
+func (sec *section[F, C]) load(key string, raw any) (id component.ID, factory F, cfg component.Config, err error) {
+	fail := func(err error) (component.ID, F, component.Config, error) {
+		return id, factory, nil, fmt.Errorf("%s::%s: %w", sec.name, key, err)
+	}
 	if err := id.UnmarshalText([]byte(key)); err != nil {
-		return fmt.Errorf("exporters::%s: %w", key, err)
+		return fail(err)
 	}
-	factory, err := known.find(id.Type())
-	if err != nil {
-		return fmt.Errorf("exporters::%s: %w", key, err)
+	if factory, err = sec.known.find(id.Type()); err != nil {
+		return fail(err)
 	}
-	cfg := factory.CreateDefaultConfig()
-	if err := load(section, cfg); err != nil {
-		return fmt.Errorf("exporters::%s: %w", key, err)
+	cfg = factory.CreateDefaultConfig()
+	if err := load(raw, cfg); err != nil {
+		return fail(err)
 	}
 	// In a map, so that the paths in the errors begin with it.
-	if err := confmap.Validate(map[string]any{"exporters": map[string]any{key: cfg}}); err != nil {
-		return err
+	return id, factory, cfg, confmap.Validate(map[string]any{sec.name: map[string]any{key: cfg}})
+}
+
+// find returns the component with the given id.
+func (sec *section[F, C]) find(id string) (c C, err error) {
+	kind := sec.name[:len(sec.name)-1]
+	var cid component.ID
+	if err := cid.UnmarshalText([]byte(id)); err != nil {
+		return c, fmt.Errorf("%s %q: %w", kind, id, err)
 	}
-	set := exporter.Settings{ID: id, BuildInfo: component.BuildInfo{
-		Command:     "tallygate",
-		Description: "Tallygate",
-		Version:     s.Version,
-	}}
-	set.Logger = newZap(s.Log.With("exporter", key))
-	set.TracerProvider = noop.NewTracerProvider()
-	set.MeterProvider = h.telemetry.provider()
-	set.Resource = pcommon.NewResource()
-	h.exporters[id] = &hosted{factory: factory, config: cfg, settings: set}
-	h.order = append(h.order, id)
-	return nil
+	if c, ok := sec.of[cid]; ok {
+		return c, nil
+	}
+	return c, fmt.Errorf("%s %q is not configured under %s; there are %v", kind, id, sec.name, sec.order)
 }
 
 func load(section any, cfg component.Config) error {
@@ -107,47 +155,29 @@ func load(section any, cfg component.Config) error {
 	return nil
 }
 
-// Metrics returns the exporter with the given id as a consumer of metrics. It
-// must be called before Start; the consumer works between Start and Shutdown.
-func (h *Host) Metrics(id string) (consumer.Metrics, error) {
-	e, err := h.find(id)
-	if err != nil {
-		return nil, err
-	}
-	if e.metrics == nil {
-		m, err := e.factory.CreateMetrics(context.Background(), e.settings, e.config)
-		if errors.Is(err, pipeline.ErrSignalNotSupported) {
-			return nil, fmt.Errorf("exporter %q does not take metrics", id)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("exporter %q: creating it for metrics: %w", id, err)
-		}
-		e.metrics = m
-	}
-	return e.metrics, nil
-}
-
-func (h *Host) find(id string) (*hosted, error) {
-	var cid component.ID
-	if err := cid.UnmarshalText([]byte(id)); err != nil {
-		return nil, fmt.Errorf("exporter %q: %w", id, err)
-	}
-	if e, ok := h.exporters[cid]; ok {
-		return e, nil
-	}
-	return nil, fmt.Errorf("exporter %q is not configured under exporters; there are %v", id, h.order)
-}
-
-// Start starts the exporters that were asked for. If one fails, those before it
-// are shut down again. ctx bounds the start only.
+// Start starts every extension and the exporters that were asked for. If one
+// fails, those before it are shut down again. ctx bounds the start only.
 func (h *Host) Start(ctx context.Context) error {
 	if err := h.telemetry.register(); err != nil {
 		return fmt.Errorf("metrics of exporters: %w", err)
 	}
-	for _, id := range h.order {
-		for _, c := range h.exporters[id].components() {
-			if err := c.Start(ctx, bare{}); err != nil {
-				return errors.Join(fmt.Errorf("exporter %q: starting: %w", id, err), h.Shutdown(ctx))
+	fail := func(kind string, id component.ID, err error) error {
+		return errors.Join(fmt.Errorf("%s %q: starting: %w", kind, id, err), h.Shutdown(ctx))
+	}
+	for _, id := range h.extensions.order {
+		c, err := h.extensions.of[id].create(ctx)
+		if err == nil {
+			err = c.Start(ctx, h.running)
+		}
+		if err != nil {
+			return fail("extension", id, err)
+		}
+		h.running[id] = c
+	}
+	for _, id := range h.exporters.order {
+		for _, c := range h.exporters.of[id].components() {
+			if err := c.Start(ctx, h.running); err != nil {
+				return fail("exporter", id, err)
 			}
 			h.started = append(h.started, c)
 		}
@@ -155,37 +185,37 @@ func (h *Host) Start(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown drains the queues of the started exporters and stops them, at the
-// latest when ctx ends.
+// Shutdown stops the receivers, drains the queues of the exporters and stops
+// them, and then the extensions. When ctx ends it returns, whatever still runs.
 func (h *Host) Shutdown(ctx context.Context) error {
-	errs := make([]error, len(h.started))
-	done := make(chan struct{})
-	for i, c := range h.started { // at once: each may take all the time that there is
-		go func() {
-			defer func() { done <- struct{}{} }()
-			if err := c.Shutdown(ctx); err != nil {
-				errs[i] = fmt.Errorf("shutting down an exporter: %w", err)
-			}
-		}()
+	err := h.stopReceivers(ctx)
+	err = errors.Join(err, shutdown(ctx, h.started, "an exporter"))
+	var exts []component.Component
+	for _, c := range h.running {
+		exts = append(exts, c)
 	}
-	for range h.started {
-		<-done
-	}
-	h.started = nil
+	err = errors.Join(err, shutdown(ctx, exts, "an extension"))
+	h.started, h.running = nil, extensions{}
 	h.telemetry.unregister()
-	return errors.Join(errs...)
+	return err
 }
 
-func (e *hosted) components() []component.Component {
-	if e.metrics == nil {
-		return nil
+// shutdown stops components at once: each may take all the time that there is.
+func shutdown(ctx context.Context, list []component.Component, what string) error {
+	done := make(chan error, len(list))
+	for _, c := range list {
+		go func() { done <- c.Shutdown(ctx) }()
 	}
-	return []component.Component{e.metrics}
-}
-
-// bare is the component.Host of a process without extensions.
-type bare struct{}
-
-func (bare) GetExtensions() map[component.ID]component.Component {
-	return map[component.ID]component.Component{}
+	var errs []error
+	for range list {
+		select {
+		case err := <-done:
+			if err != nil {
+				errs = append(errs, fmt.Errorf("shutting down %s: %w", what, err))
+			}
+		case <-ctx.Done():
+			return errors.Join(append(errs, fmt.Errorf("shutting down %s: %w", what, ctx.Err()))...)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -9,13 +9,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// prefix begins the names of the exporters' own metrics.
-const prefix = "otelcol_exporter_"
+// prefixes begin the names of the components' own metrics.
+var prefixes = [...]string{"otelcol_exporter_", "otelcol_receiver_"}
 
 // telemetry gives components a meter whose counters and gauges it collects for
 // Prometheus, under the names that a Collector gives them.
@@ -27,20 +26,12 @@ type telemetry struct {
 }
 
 func newTelemetry(reg prometheus.Registerer) *telemetry {
-	t := &telemetry{reg: reg}
-	if reg != nil {
-		t.reader = sdk.NewManualReader()
-		t.meters = sdk.NewMeterProvider(sdk.WithReader(t.reader))
-	}
+	t := &telemetry{reg: reg, reader: sdk.NewManualReader()}
+	t.meters = sdk.NewMeterProvider(sdk.WithReader(t.reader))
 	return t
 }
 
-func (t *telemetry) provider() metric.MeterProvider {
-	if t.reg == nil {
-		return noop.NewMeterProvider()
-	}
-	return t.meters
-}
+func (t *telemetry) provider() metric.MeterProvider { return t.meters }
 
 // register makes the metrics appear. The collector is one without descriptions,
 // because only the exporters know which metrics there are; a registry does not
@@ -72,7 +63,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if !strings.HasPrefix(m.Name, prefix) {
+			if !ours(m.Name) {
 				continue // of the HTTP and gRPC libraries
 			}
 			switch d := m.Data.(type) {
@@ -87,6 +78,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+func ours(name string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
 }
 
 func points[N int64 | float64](ch chan<- prometheus.Metric, m metricdata.Metrics, ps []metricdata.DataPoint[N], counter bool) {

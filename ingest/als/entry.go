@@ -110,6 +110,7 @@ func (r *record) entry(e *mesh.Entry, reporter mesh.Reporter, res *resolved) {
 	if uint(r.method) < uint(len(methods)) {
 		e.Method = methods[r.method]
 	}
+	e.RequestID = r.get(slotStreamID)
 	r.grpc(e)
 	r.trace(e)
 	if r.set&measuredSlots != 0 {
@@ -220,6 +221,9 @@ func (r *record) trace(e *mesh.Entry) {
 	if id := r.get(slotSpanID); len(id) == 16 && isHex(id) {
 		e.SpanID = id
 	}
+	// Only a proxy that traces knows the trace by itself; the tag may also be a
+	// copy of a header.
+	e.Traced = e.TraceID != "" && (e.SpanID != "" || r.set&(slotTraceparent.bit()|slotB3SpanID.bit()) != 0)
 	told := r.get(slotTraceSampled)
 	e.TraceSampled = told == "true" || told == "1"
 	id, sampled := r.traceHeader()
@@ -231,19 +235,34 @@ func (r *record) trace(e *mesh.Entry) {
 	}
 }
 
-// traceHeader reads traceparent, else the B3 headers.
+// traceHeader reads traceparent, else the B3 headers, else uber-trace-id.
 func (r *record) traceHeader() (id string, sampled bool) {
-	const headers = slots(1)<<slotTraceparent | 1<<slotB3TraceID
+	const headers = slots(1)<<slotTraceparent | 1<<slotB3TraceID | 1<<slotB3 | 1<<slotUber
 	if r.set&headers == 0 {
 		return "", false
 	}
 	if p := r.get(slotTraceparent); len(p) >= 55 && isHex(p[3:35]) {
-		return p[3:35], p[54]&1 == 1 && p[54] < 'a' || p[54] == 'b' || p[54] == 'd' || p[54] == 'f'
+		return p[3:35], odd(p[54])
 	}
 	if id := r.get(slotB3TraceID); isTraceID(id) {
 		return id, r.get(slotB3Sampled) == "1"
 	}
+	if b3 := r.get(slotB3); b3 != "" {
+		id, rest, _ := strings.Cut(b3, "-")
+		_, flag, _ := strings.Cut(rest, "-")
+		if isTraceID(id) {
+			return id, flag != "" && (flag[0] == '1' || flag[0] == 'd') && (len(flag) == 1 || flag[1] == '-')
+		}
+	}
+	if id, rest, ok := strings.Cut(r.get(slotUber), ":"); ok && rest != "" && isTraceID(id) {
+		return id, odd(rest[len(rest)-1])
+	}
 	return "", false
+}
+
+// odd reports whether the last bit of a hexadecimal digit is set.
+func odd(c byte) bool {
+	return c&1 == 1 && c < 'a' || c == 'b' || c == 'd' || c == 'f'
 }
 
 func isTraceID(id string) bool { return (len(id) == 32 || len(id) == 16) && isHex(id) }

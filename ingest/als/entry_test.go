@@ -137,6 +137,35 @@ func TestEntry(t *testing.T) {
 		e.Request.RequestHeaders["x-b3-traceid"], e.Request.RequestHeaders["x-b3-sampled"] = b3, "1"
 	},
 		func(e out) bool { return e.TraceID == b3 && e.TraceSampled })
+	for _, v := range []string{"1", "d", "1-" + span, "d-" + span} {
+		f("b3 "+v, func(e in) {
+			delete(e.Request.RequestHeaders, "x-b3-traceid")
+			e.Request.RequestHeaders["b3"] = trace + "-" + span + "-" + v
+		}, func(e out) bool { return e.TraceID == trace && e.TraceSampled })
+	}
+	for _, v := range []string{trace + "-" + span, trace + "-" + span + "-0", trace + "-" + span + "-10", trace, trace + "-"} {
+		f("b3 "+v, func(e in) {
+			delete(e.Request.RequestHeaders, "x-b3-traceid")
+			e.Request.RequestHeaders["b3"] = v
+		}, func(e out) bool { return e.TraceID == trace && !e.TraceSampled })
+	}
+	for v, sampled := range map[string]bool{":" + span + ":0:1": true, ":" + span + ":0:3": true, ":" + span + ":0:0": false, ":1": true} {
+		f("uber-trace-id "+v, func(e in) {
+			delete(e.Request.RequestHeaders, "x-b3-traceid")
+			e.Request.RequestHeaders["uber-trace-id"] = trace + v
+		}, func(e out) bool { return e.TraceID == trace && e.TraceSampled == sampled })
+	}
+	f("uber-trace-id without an end", func(e in) {
+		delete(e.Request.RequestHeaders, "x-b3-traceid")
+		e.Request.RequestHeaders["uber-trace-id"] = trace + ":"
+	}, func(e out) bool { return e.TraceID == "" })
+	f("a proxy that traces", func(e in) {
+		e.CommonProperties.CustomTags["trace_id"], e.CommonProperties.CustomTags["span_id"] = trace, span
+	}, func(e out) bool { return e.Traced })
+	f("a copy of a header", func(e in) {
+		delete(e.Request.RequestHeaders, "x-b3-traceid")
+		e.CommonProperties.CustomTags["trace_id"] = trace
+	}, func(e out) bool { return !e.Traced && e.RequestID != "" })
 	f("ids that are none", func(e in) {
 		e.CommonProperties.CustomTags = map[string]string{"trace_id": "<script>", "span_id": "zz"}
 		e.Request.RequestHeaders["traceparent"] = "00-zzz"

@@ -111,5 +111,13 @@ func tagSlot(name []byte) slot {
 // headerNames are the request headers that are looked at.
 var headerNames = newNameTable(map[string]slot{
 	"traceparent": slotTraceparent, "x-b3-traceid": slotB3TraceID, "x-b3-spanid": slotB3SpanID,
-	"x-b3-sampled": slotB3Sampled, "content-type": slotContentType,
+	"x-b3-sampled": slotB3Sampled, "uber-trace-id": slotUber, "content-type": slotContentType,
 })
+
+// headerSlot returns the slot of a request header.
+func headerSlot(name []byte) slot {
+	if len(name) == 2 && name[0] == 'b' && name[1] == '3' { // shorter than the others
+		return slotB3
+	}
+	return headerNames.findShort(name)
+}

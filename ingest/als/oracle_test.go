@@ -93,6 +93,8 @@ func oracle(c *alfv3.AccessLogCommon, h *alfv3.HTTPAccessLogEntry, t *alfv3.TCPA
 	put(slotB3TraceID, q.GetRequestHeaders()["x-b3-traceid"])
 	put(slotB3SpanID, q.GetRequestHeaders()["x-b3-spanid"])
 	put(slotB3Sampled, q.GetRequestHeaders()["x-b3-sampled"])
+	put(slotB3, q.GetRequestHeaders()["b3"])
+	put(slotUber, q.GetRequestHeaders()["uber-trace-id"])
 	put(slotContentType, q.GetRequestHeaders()["content-type"])
 	put(slotHeaderStatus, p.GetResponseHeaders()["grpc-status"])
 	put(slotTrailerStatus, p.GetResponseTrailers()["grpc-status"])

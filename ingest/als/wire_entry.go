@@ -79,7 +79,7 @@ func (r *record) request(b []byte) bool {
 			x := binary.LittleEndian.Uint64(full[i:])
 			if x&0xff == 13<<3|wire.Bytes { // request_headers
 				if key, end, ok := plainEntry(full, x>>8, i+2); ok && end <= len(b) {
-					r.put(headerNames.findShort(full[i+4:key]), full[key+2:end])
+					r.put(headerSlot(full[i+4:key]), full[key+2:end])
 					i = end
 					continue
 				}
@@ -103,7 +103,7 @@ func (r *record) request(b []byte) bool {
 			if !ok {
 				return false
 			}
-			r.put(headerNames.findShort(key), value)
+			r.put(headerSlot(key), value)
 		}
 		i = end
 	}

@@ -30,6 +30,8 @@ const (
 	slotB3TraceID
 	slotB3SpanID
 	slotB3Sampled
+	slotB3
+	slotUber
 	slotContentType
 	slotHeaderStatus  // grpc-status among the response headers
 	slotTrailerStatus // grpc-status among the response trailers

@@ -34,7 +34,7 @@ type tally struct {
 func newWorker() *worker {
 	return &worker{
 		key:   make([]byte, 0, maxMemoKey),
-		batch: mesh.Batch{Entries: make([]mesh.Entry, 0, batchSize)},
+		batch: mesh.Batch{Entries: make([]mesh.Entry, 0, batchSize), Details: details{}},
 	}
 }
 
@@ -85,6 +85,7 @@ func (w *worker) count(st *stream, f *frame, arrived time.Time) {
 		w.batch.Entries = w.batch.Entries[:len(w.batch.Entries)+1]
 		e := &w.batch.Entries[len(w.batch.Entries)-1]
 		w.r.entry(e, reporter, res)
+		e.Wire = b
 		repaired := res.repaired
 		if len(w.labels.tags) > 0 {
 			c := w.custom(st)

@@ -20,6 +20,7 @@ import (
 	"github.com/tallygate/tallygate/policy"
 	"github.com/tallygate/tallygate/policy/opa"
 	"github.com/tallygate/tallygate/red"
+	"github.com/tallygate/tallygate/spans"
 )
 
 // Config is the whole configuration.
@@ -38,6 +39,12 @@ type Config struct {
 	RED red.Config `mapstructure:"red"`
 	// Prometheus is the endpoint /metrics of the mesh's metrics and their books.
 	Prometheus Prometheus `mapstructure:"prometheus"`
+	// Spans says which requests become spans, and which exporters these go to.
+	Spans spans.Config `mapstructure:"spans"`
+	// Receivers are OpenTelemetry Collector receivers in the Collector's own YAML, by id, that take the spans of proxies that trace: zipkin, otlp.
+	Receivers map[string]any `mapstructure:"receivers"`
+	// Extensions are OpenTelemetry Collector extensions that exporters and receivers name, by id: file_storage keeps a queue on disk.
+	Extensions map[string]any `mapstructure:"extensions"`
 	// Exporters are OpenTelemetry Collector exporters in the Collector's own YAML, by id: otlp, otlphttp, prometheusremotewrite, debug.
 	Exporters map[string]any `mapstructure:"exporters"`
 	// Push sends the mesh's metrics to exporters.
@@ -161,6 +168,7 @@ func DefaultConfig() Config {
 			HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:9464"),
 			Config:     promexp.DefaultConfig(),
 		},
+		Spans: spans.DefaultConfig(),
 		Push:  push.DefaultConfig(),
 		Admin: admin.DefaultConfig(),
 		Drain: Drain{Timeout: 10 * time.Second, FinalScrape: 20 * time.Second},
@@ -194,10 +202,21 @@ func (c *Config) Validate() error {
 	ps.addError("red", c.RED.ValidateLabels(c.Labels))
 	ps.addError("prometheus", c.Prometheus.Validate())
 	ps.addError("push", c.Push.Validate())
+	ps.addError("spans", c.Spans.Validate())
 	ps.addError("admin", c.Admin.Validate())
 	for i, id := range c.Push.Exporters {
 		if _, ok := c.Exporters[id]; !ok {
 			ps.add(fmt.Sprintf("push.exporters[%d]", i), "there is no %q in exporters", id)
+		}
+	}
+	for i, id := range c.Spans.Exporters {
+		if _, ok := c.Exporters[id]; !ok {
+			ps.add(fmt.Sprintf("spans.exporters[%d]", i), "there is no %q in exporters", id)
+		}
+	}
+	if s := c.Spans.Queue.Storage; s != "" {
+		if _, ok := c.Extensions[s]; !ok {
+			ps.add("spans.queue.storage", "there is no %q in extensions", s)
 		}
 	}
 	if c.Drain.Delay < 0 {

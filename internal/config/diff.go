@@ -39,6 +39,8 @@ var hot = map[string]bool{
 	"red.native_histograms.factor":     false,
 	"prometheus.tls":                   true,
 	"exporters":                        true,
+	"extensions":                       true,
+	"spans":                            true,
 	"push":                             true,
 	"admin.tls":                        true,
 	"drain":                            true,

@@ -29,8 +29,11 @@ func (c *Config) Warnings() []Problem {
 	if !c.Admin.TLS.HasValue() && !local(&c.Admin.AddrConfig) {
 		ps.add("admin.tls", "is not set and %s is not loopback: the bearer token crosses the network in plain text", c.Admin.Endpoint)
 	}
-	if len(c.Exporters) > 0 && len(c.Push.Exporters) == 0 {
-		ps.add("push.exporters", "is empty: nothing goes to what is configured in exporters")
+	if len(c.Exporters) > 0 && len(c.Push.Exporters) == 0 && len(c.Spans.Exporters) == 0 {
+		ps.add("push.exporters", "is empty, and so is spans.exporters: nothing goes to what is configured in exporters")
+	}
+	if len(c.Receivers) > 0 && len(c.Spans.Exporters) == 0 {
+		ps.add("spans.exporters", "is empty: receivers have nowhere to send their spans to")
 	}
 	ps.sort()
 	return ps

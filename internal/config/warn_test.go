@@ -30,5 +30,5 @@ func TestWarnings(t *testing.T) {
 	f([]string{"ingest.als.endpoint=0.0.0.0:9001", mtls, "ingest.als.identity=strict"})
 	f([]string{"ingest.als.identity=strict", "exporters={debug: {}}"},
 		"ingest.als.identity: is strict, but without tls.client_ca_file no stream has a certificate to check",
-		"push.exporters: is empty: nothing goes to what is configured in exporters")
+		"push.exporters: is empty, and so is spans.exporters: nothing goes to what is configured in exporters")
 }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallygate/tallygate/collector/host"
+	"github.com/tallygate/tallygate/spans"
+)
+
+// account is the books of one exporter of spans:
+// Sampled + Recovered = Exported + the four kinds of dropped + Queued.
+type account struct {
+	Sampled, Recovered, Exported, Queued      int64
+	BufferFull, QueueFull, Failed, OnShutdown int64
+}
+
+func (t *tracing) flows(e *spanExporter) spans.Flow { return t.sink.FlowTo(e.Destination) }
+
+// live adds an exporter that runs to those of its name that are gone.
+func (a account) live(f spans.Flow, b host.SpanBooks, e *spanExporter) account {
+	a.Sampled += f.Sampled
+	a.Recovered += e.recovered
+	a.Exported += b.Sent
+	a.BufferFull += f.Shed
+	a.QueueFull += b.Refused
+	a.Failed += b.Failed
+	a.Queued = f.Waiting + b.Queued
+	return a
+}
+
+// closed adds an exporter that was stopped. What it has not sent is on its disk
+// or lost; what still waits for it is another's.
+func (a account) closed(f spans.Flow, b host.SpanBooks, e *spanExporter) account {
+	before := a
+	f.Sampled -= f.Waiting
+	f.Waiting = 0
+	b.Queued = 0
+	a = a.live(f, b, e)
+	left := before.Queued + f.Sampled + e.recovered - f.Shed - b.Sent - b.Failed - b.Refused
+	if e.keeps {
+		a.Queued = left
+	} else {
+		a.OnShutdown += left
+	}
+	return a
+}
+
+// spanBooks exports the accounts of all exporters.
+type spanBooks struct{ t *tracing }
+
+var (
+	sampledDesc   = bookDesc("sampled_total", "Spans made or received for this exporter.")
+	recoveredDesc = bookDesc("recovered_total", "Spans that were in the exporter's queue on disk when the process started. What was under way then is sent a second time.")
+	exportedDesc  = bookDesc("exported_total", "Spans that the exporter has sent.")
+	queuedDesc    = bookDesc("queued", "Spans that wait for the exporter, in its queue (of spans, with sizer: items) or under way.")
+	droppedDesc   = bookDesc("dropped_total", "Spans lost, by reason: too many waited, the queue was full, sending failed for good, or the process ended first.", "reason")
+)
+
+func bookDesc(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc("tallygate_spans_"+name, help, append([]string{"exporter"}, more...), nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (*spanBooks) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{sampledDesc, recoveredDesc, exportedDesc, queuedDesc, droppedDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (b *spanBooks) Collect(ch chan<- prometheus.Metric) {
+	for id, a := range b.t.accounts() {
+		count := func(d *prometheus.Desc, n int64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append([]string{id}, labels...)...)
+		}
+		count(sampledDesc, a.Sampled)
+		count(recoveredDesc, a.Recovered)
+		count(exportedDesc, a.Exported)
+		count(droppedDesc, a.BufferFull, "buffer_full")
+		count(droppedDesc, a.QueueFull, "queue_full")
+		count(droppedDesc, a.Failed, "failed")
+		count(droppedDesc, a.OnShutdown, "shutdown")
+		ch <- prometheus.MustNewConstMetric(queuedDesc, prometheus.GaugeValue, float64(a.Queued), id)
+	}
+}
+
+func (t *tracing) accounts() map[string]account {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := map[string]account{}
+	for id, a := range t.past {
+		all[id] = a
+	}
+	if t.host == nil {
+		return all
+	}
+	books, err := t.host.SpanBooks()
+	if err != nil {
+		t.log.Warn("Reading the books of exporters", "err", err)
+		return all
+	}
+	for _, e := range t.to {
+		all[e.ID] = t.past[e.ID].live(t.flows(e), books[e.ID], e)
+	}
+	return all
+}
