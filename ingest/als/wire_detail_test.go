@@ -145,10 +145,8 @@ func TestWireIsLent(t *testing.T) {
 	}
 }
 
-type detailSink struct {
-	discard
-	paths []string
-}
+// detailSink keeps the paths of requests.
+type detailSink struct{ paths []string }
 
 func (s *detailSink) Consume(_ context.Context, b *mesh.Batch) error {
 	for i := range b.Entries {
