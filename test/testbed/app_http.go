@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (a *httpApp) forward(w http.ResponseWriter, r *http.Request, host, path str
 		return
 	}
 	req.Host = host
-	for _, h := range []string{"x-request-id", "traceparent", "tracestate", "x-tenant"} {
+	for _, h := range slices.Concat(traceHeaders, []string{"x-tenant"}) {
 		if v := r.Header.Get(h); v != "" {
 			req.Header.Set(h, v)
 		}

@@ -36,7 +36,19 @@ type MeshConfig struct {
 	Checks      string        // address of ext_authz, which inbound requests ask; they ask nobody if empty
 	Flush       time.Duration // of the access-log buffer; Envoy's own 1s if 0
 	Concurrency int           // worker threads of each Envoy; 1 if 0
+	Tracer      Tracer        // of the sidecars
+	SpansTo     string        // where the tracer sends its spans; nowhere if empty
+	SampleNone  bool          // the tracer samples nothing
 }
+
+// Tracer is what makes spans in a sidecar.
+type Tracer string
+
+const (
+	TracerOpenTelemetry Tracer = ""       // also gives the trace ids of the access logs
+	TracerZipkin        Tracer = "zipkin" // B3 headers
+	TracerNone          Tracer = "none"
+)
 
 // Mesh is three workloads behind real sidecars with mTLS between them:
 //

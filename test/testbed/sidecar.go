@@ -109,7 +109,7 @@ const api = "type.googleapis.com/envoy."
 // bootstrap is the whole configuration of the sidecar's Envoy, as an operator
 // would write it in YAML.
 func (s *Sidecar) bootstrap(cfg MeshConfig, logs logSink) obj {
-	clusters := list{logs.cluster(s), spansCluster()}
+	clusters := list{logs.cluster(s), spansCluster(cfg)}
 	listeners := list{s.httpListener(cfg, outbound), s.tcpListener(cfg, outbound)}
 	for _, d := range s.routes {
 		clusters = append(clusters, s.serviceCluster(d, portHTTP, d.http), s.serviceCluster(d, portGRPC, d.grpc))

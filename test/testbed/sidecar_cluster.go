@@ -88,15 +88,6 @@ func checksCluster(addr string) obj {
 	}
 }
 
-// spansCluster swallows the tracer's own spans: only its ids are wanted.
-func spansCluster() obj {
-	return obj{
-		"name": "spans", "type": "STATIC", "connect_timeout": "1s",
-		"load_assignment":                  assignment("spans", ""),
-		"typed_extension_protocol_options": http2(),
-	}
-}
-
 func assignment(name, addr string) obj {
 	endpoints := list{}
 	if addr != "" {

@@ -25,12 +25,10 @@ func (s *Sidecar) httpListener(cfg MeshConfig, dir direction) obj {
 				"enable_upstream_stats": true,
 			}},
 		}, decide(cfg, dir)...),
-		"tracing": obj{"provider": obj{"name": "envoy.tracers.opentelemetry", "typed_config": obj{
-			"@type":        "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
-			"grpc_service": obj{"envoy_grpc": obj{"cluster_name": "spans"}},
-			"service_name": s.Workload,
-		}}},
 		"access_log": list{s.accessLog(cfg, dir, true)},
+	}
+	if t := s.tracing(cfg); t != nil {
+		manager["tracing"] = t
 	}
 	return s.listener("http", addr, dir, obj{
 		"name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
@@ -127,7 +125,7 @@ func (s *Sidecar) accessLog(cfg MeshConfig, dir direction, http bool) obj {
 	return obj{"name": "envoy.access_loggers.http_grpc", "typed_config": obj{
 		"@type":                               api + "extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
 		"common_config":                       common,
-		"additional_request_headers_to_log":   list{"content-type", "x-request-id", "traceparent"},
+		"additional_request_headers_to_log":   headersToLog,
 		"additional_response_headers_to_log":  list{"content-type", "grpc-status"},
 		"additional_response_trailers_to_log": list{"grpc-status"},
 	}}
@@ -142,10 +140,11 @@ func (s *Sidecar) tags(cfg MeshConfig, dir direction, http bool) list {
 	tags := list{obj{"tag": "reporter", "value": "%CEL(xds.listener_direction)%"}}
 	if http {
 		tags = append(tags,
-			obj{"tag": "trace_id", "value": "%TRACE_ID%"},
-			obj{"tag": "span_id", "value": "%SPAN_ID%"},
 			obj{"tag": "tenant", "request_header": obj{"name": "x-tenant", "default_value": "-"}},
 		)
+	}
+	if http && cfg.Tracer != TracerNone {
+		tags = append(tags, obj{"tag": "trace_id", "value": "%TRACE_ID%"}, obj{"tag": "span_id", "value": "%SPAN_ID%"})
 	}
 	if dir == inbound {
 		return append(tags, obj{"tag": "destination_service", "literal": obj{"value": s.Service}})
