@@ -63,6 +63,12 @@ func locate(e *mesh.Entry, d *mesh.Detail, know knowledge) (p place) {
 			caller = spanID{}
 		}
 		p.proxy = own
+		if h.b3 && caller != (spanID{}) {
+			// Where all trace with B3 the other end's span has the id in the header.
+			p.derive(e, d, know, spanID{}, caller)
+			p.parent = caller
+			return p
+		}
 		// The ids of both ends must come from the same: the other end logs its own
 		// span in the header.
 		p.derive(e, d, know, spanID{}, caller)

@@ -110,6 +110,10 @@ func TestLocateZipkin(t *testing.T) {
 	if p := locate(&e, &d, known); p.span == own || p.parent != own {
 		t.Errorf("%x; want a span of its own below the caller's %s", p, span1)
 	}
+	e.Reporter = mesh.ReporterDestination
+	if p := locate(&e, &d, known); p.span == own || p.parent != own {
+		t.Errorf("denied at the server: %x; want a span of its own below the client's %s", p, span1)
+	}
 }
 
 // TestLocateOpenTelemetry: each side logs a span of its own, and not its parent.

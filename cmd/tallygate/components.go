@@ -4,8 +4,12 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 
 	"github.com/tallygate/tallygate/collector/host"
+	"github.com/tallygate/tallygate/storage/local"
 )
 
 // exporterFactories are the exporters that may be configured: the Collector's and
-// ours.
-func exporterFactories() []exporter.Factory { return host.BuiltIn() }
+// ours. stores are the directories that are open; nil is enough to check a
+// configuration.
+func exporterFactories(stores *local.Stores) []exporter.Factory {
+	return append(host.BuiltIn(), local.NewFactory(stores))
+}

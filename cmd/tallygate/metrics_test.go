@@ -107,6 +107,7 @@ policy: {shadow: {share: 1}}
 ingest: {forward_auth: {mode: nginx}}
 exporters: {debug: {}}
 push: {interval: 1s, exporters: [debug]}
+spans: {flush_interval: 100ms, sampling: {head: {ratio: 1}}, exporters: [debug]}
 `
 
 // mustSendTCP sends a connection that was opened and closed.

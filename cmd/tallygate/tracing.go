@@ -17,6 +17,7 @@ import (
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/mesh"
 	"github.com/tallygate/tallygate/spans"
+	"github.com/tallygate/tallygate/storage/local"
 )
 
 // tracing makes spans and takes those of proxies that trace, and has hosted
@@ -31,6 +32,7 @@ type tracing struct {
 	reg  prometheus.Registerer
 	task *task
 
+	stores    *local.Stores
 	receivers *host.Host // they run as long as the process: nil before
 
 	mu   sync.Mutex // guards what the books are read from
@@ -47,7 +49,7 @@ type spanExporter struct {
 }
 
 func newTracing(cfg *config.Config, books prometheus.Registerer, log *slog.Logger) (*tracing, error) {
-	t := &tracing{log: log, reg: books, past: map[string]account{}}
+	t := &tracing{log: log, reg: books, past: map[string]account{}, stores: local.NewStores(log)}
 	var err error
 	t.sink, err = spans.New(cfg.Spans, spans.Options{Version: telemetry.ReadBuild().Version, Metrics: books, Log: log})
 	if err != nil {
@@ -81,7 +83,7 @@ func spanExporters(cfg *config.Config) map[string]any {
 	sections := map[string]any{}
 	for _, id := range cfg.Spans.Exporters {
 		if section, ok := cfg.Exporters[id]; ok {
-			sections[id] = host.WithQueue(id, section, queue, exporterFactories())
+			sections[id] = host.WithQueue(id, section, queue, exporterFactories(nil))
 		}
 	}
 	return sections
@@ -97,7 +99,7 @@ func onDisk(section any) bool {
 func (t *tracing) build(cfg *config.Config) (*host.Host, []*spanExporter, error) {
 	sections := spanExporters(cfg)
 	h, err := host.New(sections, host.Settings{
-		Factories: exporterFactories(), Extensions: cfg.Extensions,
+		Factories: exporterFactories(t.stores), Extensions: cfg.Extensions,
 		Version: telemetry.ReadBuild().Version, Log: t.log, Metrics: t.reg,
 	})
 	if err != nil {
@@ -209,7 +211,7 @@ func (t *tracing) leave(ctx context.Context) error {
 // as there may be a Jaeger next door.
 func (t *tracing) listen(ctx context.Context, cfg *config.Config, lenient bool) error {
 	h, err := host.New(nil, host.Settings{
-		Factories: exporterFactories(), Receivers: cfg.Receivers, Extensions: cfg.Extensions,
+		Factories: exporterFactories(t.stores), Receivers: cfg.Receivers, Extensions: cfg.Extensions,
 		Version: telemetry.ReadBuild().Version, Log: t.log, Metrics: t.reg,
 	})
 	if err != nil || len(h.Receivers()) == 0 {

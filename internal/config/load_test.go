@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,11 @@ func TestDefaultFileIsTheDefaults(t *testing.T) {
 		t.Errorf("the embedded default has forward_auth %+v; want %+v", got.Ingest.ForwardAuth.Get(), f)
 	}
 	got.Policy, got.Ingest.ForwardAuth = DefaultConfig().Policy, DefaultConfig().Ingest.ForwardAuth
+	// Spans go nowhere unless it is said where.
+	if !slices.Equal(got.Spans.Exporters, []string{"local"}) || len(got.Exporters) != 1 || len(got.Receivers) != 3 {
+		t.Errorf("spans of the embedded default: %v of %v, receivers %v", got.Spans.Exporters, got.Exporters, got.Receivers)
+	}
+	got.Spans.Exporters, got.Exporters, got.Receivers = nil, nil, nil
 	if changes := Diff(new(DefaultConfig()), got); len(changes) > 0 {
 		t.Errorf("the embedded default differs from DefaultConfig in %v", changes)
 	}

@@ -28,7 +28,8 @@ func TestWarnings(t *testing.T) {
 	f([]string{"ingest.extauthz.endpoint=0.0.0.0:9191", "planes=[telemetry]"})
 	mtls := "ingest.als.tls={cert_file: a, key_file: b, client_ca_file: c}"
 	f([]string{"ingest.als.endpoint=0.0.0.0:9001", mtls, "ingest.als.identity=strict"})
-	f([]string{"ingest.als.identity=strict", "exporters={debug: {}}"},
+	f([]string{"ingest.als.identity=strict", "exporters={debug: {}}", "spans.exporters=[]", "receivers={}"},
 		"ingest.als.identity: is strict, but without tls.client_ca_file no stream has a certificate to check",
-		"push.exporters: is empty, and so is spans.exporters: nothing goes to what is configured in exporters")
+		"push.exporters: is empty, and so is spans.exporters: nothing goes to what is configured in exporters",
+		"spans.exporters: is empty: receivers have nowhere to send their spans to")
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ type tracedConfig struct {
 	exporters  object // and each gets every span
 	spans      object // beside spans.exporters
 	more       object // other top-level keys
+	policy     string // in Rego, that inbound requests are judged by; none if empty
 }
 
 // startTraced starts the world and waits until every sidecar reports.
@@ -62,10 +65,23 @@ func startTraced(t *testing.T, cfg tracedConfig) *traced {
 	for k, v := range cfg.more {
 		more[k] = v
 	}
+	var checks string
+	if cfg.policy != "" {
+		path := filepath.Join(t.TempDir(), "policy.rego")
+		if err := os.WriteFile(path, []byte(cfg.policy), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if checks, err = testbed.FreeAddr("127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+		more["policy"] = object{"paths": array{path}}
+		more["ingest"] = object{"extauthz": object{"endpoint": checks}}
+	}
 	w.tallygate = StartTallygate(t, testbed.TallygateConfig{More: more})
 	mesh := testbed.MeshConfig{
 		Logs: []string{w.tallygate.ALS}, Flush: 200 * time.Millisecond,
-		Tracer: cfg.tracer, SampleNone: cfg.sampleNone, SpansTo: w.otlp,
+		Tracer: cfg.tracer, Checks: checks, SampleNone: cfg.sampleNone, SpansTo: w.otlp,
 	}
 	if cfg.tracer == testbed.TracerZipkin {
 		mesh.SpansTo = w.zipkin
