@@ -54,6 +54,9 @@ type Query struct {
 	Listener   Listener
 	Request    Request
 	TraceID    string // for the decision log; lent
+	// Charges is room for what becomes of the quotas; without it there is one
+	// more allocation.
+	Charges []QuotaResult
 }
 
 // Verdict is what a policy said. It is immutable and shared by all requests
@@ -65,17 +68,29 @@ type Verdict struct {
 	Reason  string
 	Rule    string // package path and line of the rule that decided
 
-	Headers           []Header // to the upstream if allowed, to the client if denied
-	HeadersToRemove   []string // from the request to the upstream
-	ResponseHeaders   []Header // to the client, with the upstream's response
-	QueryToSet        []Header // query parameters
-	QueryToRemove     []string
+	Headers         []Header // to the upstream if allowed, to the client if denied
+	HeadersToRemove []string // from the request to the upstream
+	ResponseHeaders []Header // to the client, with the upstream's response
+	QueryToSet      []Header // query parameters
+	QueryToRemove   []string
+	// Quotas are charged for every request that the verdict allows; the charge is
+	// part of the decision, not of the verdict.
+	Quotas      []Quota
+	QuotaDenial QuotaDenial
+
 	Metadata          map[string]any // dynamic metadata as JSON has it, without the decision id
 	GenerationVersion string         // revision of the bundle
 
 	// Rendered is free for the listener that answers: what it makes of the
 	// verdict it need not make again. By kind of listener.
 	Rendered [4]atomic.Value
+}
+
+// QuotaDenial is the answer when a quota refuses.
+type QuotaDenial struct {
+	Status  int // HTTP status; 0 for the default (429)
+	Body    string
+	Headers []Header // to the client, beside retry-after and x-ratelimit-*
 }
 
 // Header is a name with one value; a name may come again.
@@ -86,6 +101,24 @@ type Decision struct {
 	*Verdict
 	ID  string // fresh for every decision
 	Hit bool   // answered from the cache
+	// Charges has what became of each of the verdict's quotas, Charge what that
+	// comes to. An allowing verdict of which Charge.Over is true is a denial.
+	// Charges lies in the room that the query had.
+	Charges []QuotaResult
+	Charge  QuotaVerdict
+}
+
+// Permits reports whether the request may pass: the policy allows it and no
+// quota refuses.
+func (d *Decision) Permits() bool { return d.Allowed && !d.Charge.Over }
+
+// Strictest returns the quota to tell the caller of and what became of it, nil
+// if there is none.
+func (d *Decision) Strictest() (*Quota, *QuotaResult) {
+	if len(d.Charges) == 0 || d.Charge.Strictest < 0 {
+		return nil, nil
+	}
+	return &d.Quotas[d.Charge.Strictest], &d.Charges[d.Charge.Strictest]
 }
 
 // Decider judges requests. An error is a failure to judge, never a denial: the

@@ -21,6 +21,7 @@ type Options struct {
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
 	Stdout  io.Writer        // of the decision log
+	Quotas  mesh.Limiter     // charges what decisions name; without one a decision that names quotas is a failure
 	Now     func() time.Time // nil for time.Now
 }
 
@@ -36,6 +37,7 @@ type Decider struct {
 	limit   *limiter
 	log     *decisionLog
 	shadow  *shadow
+	quotas  mesh.Limiter
 	m       *metrics
 	now     func() time.Time
 	scratch sync.Pool // of *scratch
@@ -53,7 +55,7 @@ func New(cfg Config, opts Options) (*Decider, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	d := &Decider{flights: cache.NewFlights[*outcome](), now: opts.Now}
+	d := &Decider{flights: cache.NewFlights[*outcome](), quotas: opts.Quotas, now: opts.Now}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -142,6 +144,10 @@ func (d *Decider) Decide(ctx context.Context, q *mesh.Query) (mesh.Decision, err
 	if err == nil {
 		o, hit, err = d.decide(ctx, s, g, e, q, began)
 	}
+	var charged mesh.Decision
+	if err == nil && o.verdict.Allowed && len(o.verdict.Quotas) > 0 {
+		err = d.charge(ctx, q, o.verdict, &charged)
+	}
 	took := d.now().Sub(began)
 
 	// entry is as large as it is so that this is one copy: see entry.
@@ -153,7 +159,10 @@ func (d *Decider) Decide(ctx context.Context, q *mesh.Query) (mesh.Decision, err
 		d.m.errors.WithLabelValues(reason).Inc()
 		s.entry.failure, s.entry.entrypoint = err.Error(), "unknown"
 	} else {
-		decision = mesh.Decision{Verdict: o.verdict, ID: newID(), Hit: hit}
+		decision = mesh.Decision{Verdict: o.verdict, ID: newID(), Hit: hit, Charges: charged.Charges, Charge: charged.Charge}
+		if charged.Charges != nil {
+			s.entry.setQuotas(&decision)
+		}
 		s.entry.id, s.entry.verdict = decision.ID, o.verdict
 		o.counter.Inc()
 		if hit {

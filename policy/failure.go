@@ -15,6 +15,7 @@ const (
 	failTimeout    = "timeout"
 	failCanceled   = "canceled"
 	failPanic      = "panic"
+	failQuotas     = "quotas"
 	failEvaluation = "evaluation"
 )
 
@@ -33,6 +34,8 @@ func failure(err error) string {
 		return failUnknown
 	case errors.Is(err, ErrOverload):
 		return failShed
+	case errors.Is(err, ErrQuotas):
+		return failQuotas
 	case errors.Is(err, ErrAborted):
 		return failPanic
 	case errors.Is(err, context.DeadlineExceeded):

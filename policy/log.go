@@ -47,6 +47,8 @@ type entry struct {
 	listener   mesh.Listener
 	verdict    *mesh.Verdict // nil if it failed
 	failure    string
+	quota      string // that refused
+	watched    string // a shadow quota that would have
 	hit        bool
 	took       time.Duration
 	trace      [64]byte
@@ -78,7 +80,7 @@ func (l *decisionLog) configure(cfg LogConfig) error {
 
 // add takes e within the budgets. The input is read of r if it is wanted.
 func (l *decisionLog) add(e *entry, r mesh.Request) {
-	routine := e.hit && e.verdict != nil && e.verdict.Allowed
+	routine := e.hit && e.verdict != nil && e.verdict.Allowed && e.quota == ""
 	l.mu.Lock()
 	if s := e.time.Unix(); s != l.second {
 		l.second, l.records, l.inputs = s, l.cfg.MaxRecordsPerSecond, l.cfg.MaxInputsPerSecond
@@ -91,7 +93,7 @@ func (l *decisionLog) add(e *entry, r mesh.Request) {
 		}
 		l.records--
 	}
-	denied := e.verdict != nil && !e.verdict.Allowed
+	denied := e.verdict != nil && (!e.verdict.Allowed || e.quota != "")
 	want := l.cfg.MaxInputBytes > 0 && (denied || l.cfg.InputSample > 0 && rand.Float64() < l.cfg.InputSample)
 	if want && l.inputs > 0 && len(l.queue) < l.cfg.QueueSize {
 		l.inputs--
@@ -206,6 +208,10 @@ func (e *entry) record() Record {
 	}
 	if v := e.verdict; v != nil {
 		r.Verdict, r.Rule, r.Reason = verdictName(v), v.Rule, v.Reason
+	}
+	r.Quota, r.ShadowQuota = e.quota, e.watched
+	if e.quota != "" {
+		r.Verdict, r.Reason = verdictDeny, "the quota is used up"
 	}
 	return r
 }

@@ -24,6 +24,7 @@ const (
 	MetricDecisionLogRecords  = "tallygate_policy_decision_log_records_total"
 	MetricShadowDecisions     = "tallygate_policy_shadow_decisions_total"
 	MetricShadowDropped       = "tallygate_policy_shadow_dropped_total"
+	MetricQuotaDenials        = "tallygate_policy_quota_denials_total"
 	MetricCacheEntries        = "tallygate_policy_cache_entries"
 	MetricCacheBytes          = "tallygate_policy_cache_bytes"
 	MetricCacheEvictions      = "tallygate_policy_cache_evictions_total"
@@ -81,6 +82,7 @@ type metrics struct {
 	errors              *prometheus.CounterVec
 	shed                prometheus.Counter
 	activations         prometheus.Counter
+	overQuota           prometheus.Counter
 
 	logRecords, logSampledOut, logQueueFull, logWriteErrors prometheus.Counter
 
@@ -119,17 +121,18 @@ func newMetrics(reg prometheus.Registerer, d *Decider) *metrics {
 	}
 	m.joined = counter(MetricCacheJoined, "Misses that were answered by the evaluation of an equal one.")
 	m.errors = counters(MetricErrors, "Requests that could not be judged, by reason.", LabelReason)
-	for _, reason := range []string{failNoRules, failUnknown, failShed, failTimeout, failCanceled, failPanic, failEvaluation} {
+	for _, reason := range []string{failNoRules, failUnknown, failShed, failTimeout, failCanceled, failPanic, failQuotas, failEvaluation} {
 		m.errors.WithLabelValues(reason)
 	}
 	m.shed = counter(MetricShed, "Evaluations that were refused because too many were under way.")
 	m.activations = counter(MetricActivations, "Generations of rules that became active.")
+	m.overQuota = counter(MetricQuotaDenials, "Requests that the policy allowed and a quota refused.")
 	logged := counters(MetricDecisionLogRecords, "Decisions by what became of their record: written, sampled_out (over budget), queue_full, write_error.", LabelResult)
 	m.logRecords, m.logSampledOut = logged.WithLabelValues("written"), logged.WithLabelValues("sampled_out")
 	m.logQueueFull, m.logWriteErrors = logged.WithLabelValues("queue_full"), logged.WithLabelValues("write_error")
 	m.shadow = counters(MetricShadowDecisions, "Requests that a candidate policy judged too, by both verdicts and the candidate's rule.", LabelEnforced, LabelShadow, LabelRule)
 	m.shadowDropped = counter(MetricShadowDropped, "Requests that the candidate did not judge because its queue was full.")
-	reg.MustRegister(m.decisions, total, m.key, m.evaluated, requests, m.unstored, m.joined, m.errors, m.shed, m.activations, logged, m.shadow, m.shadowDropped)
+	reg.MustRegister(m.decisions, total, m.key, m.evaluated, requests, m.unstored, m.joined, m.errors, m.shed, m.activations, m.overQuota, logged, m.shadow, m.shadowDropped)
 	reg.MustRegister(&collector{d: d})
 	return m
 }

@@ -24,7 +24,12 @@ func (m *metrics) outcome(e *entrypoint, v *mesh.Verdict) *outcome {
 func (o *outcome) size() int {
 	v := o.verdict
 	n := len(v.Body) + len(v.Reason) + len(v.Rule) + sizeOf(v.Metadata)
-	for _, list := range [][]mesh.Header{v.Headers, v.ResponseHeaders, v.QueryToSet} {
+	for i := range v.Quotas {
+		q := &v.Quotas[i]
+		n += int(unsafe.Sizeof(*q)) + len(q.Name) + len(q.Key)
+	}
+	n += len(v.QuotaDenial.Body)
+	for _, list := range [][]mesh.Header{v.Headers, v.ResponseHeaders, v.QueryToSet, v.QuotaDenial.Headers} {
 		for _, h := range list {
 			n += int(unsafe.Sizeof(h)) + len(h.Name) + len(h.Value)
 		}

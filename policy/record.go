@@ -8,18 +8,21 @@ import (
 
 // Record is what the decision log says of one decision.
 type Record struct {
-	Time       time.Time       `json:"time"`
-	ID         string          `json:"decision_id,omitempty"` // empty if it failed
-	Entrypoint string          `json:"entrypoint"`
-	Listener   string          `json:"listener"`
-	Revision   string          `json:"revision"`
-	Verdict    string          `json:"verdict"` // allow, deny, error
-	Rule       string          `json:"rule,omitempty"`
-	Reason     string          `json:"reason,omitempty"` // of a denial, or of the failure
-	Hit        bool            `json:"cache_hit"`
-	Micros     float64         `json:"duration_us"`
-	TraceID    string          `json:"trace_id,omitempty"`
-	Input      json.RawMessage `json:"input,omitempty"` // without what is masked
+	Time       time.Time `json:"time"`
+	ID         string    `json:"decision_id,omitempty"` // empty if it failed
+	Entrypoint string    `json:"entrypoint"`
+	Listener   string    `json:"listener"`
+	Revision   string    `json:"revision"`
+	Verdict    string    `json:"verdict"` // allow, deny, error
+	Rule       string    `json:"rule,omitempty"`
+	Reason     string    `json:"reason,omitempty"` // of a denial, or of the failure
+	// Quota is the one that refused, ShadowQuota one in shadow that would have.
+	Quota       string          `json:"quota,omitempty"`
+	ShadowQuota string          `json:"shadow_quota,omitempty"`
+	Hit         bool            `json:"cache_hit"`
+	Micros      float64         `json:"duration_us"`
+	TraceID     string          `json:"trace_id,omitempty"`
+	Input       json.RawMessage `json:"input,omitempty"` // without what is masked
 	// InputOmitted says why there is no input although it was wanted.
 	InputOmitted string `json:"input_omitted,omitempty"`
 }
@@ -45,6 +48,8 @@ func (r *Record) appendLine(b []byte) []byte {
 	text(`,"verdict":`, r.Verdict)
 	optional(`,"rule":`, r.Rule)
 	optional(`,"reason":`, r.Reason)
+	optional(`,"quota":`, r.Quota)
+	optional(`,"shadow_quota":`, r.ShadowQuota)
 	b = strconv.AppendBool(append(b, `,"cache_hit":`...), r.Hit)
 	b = strconv.AppendFloat(append(b, `,"duration_us":`...), r.Micros, 'f', -1, 64)
 	optional(`,"trace_id":`, r.TraceID)

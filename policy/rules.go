@@ -61,5 +61,6 @@ var (
 	ErrNoRules  = errors.New("no policy is active yet")
 	ErrOverload = errors.New("too many evaluations are under way")
 	ErrUnknown  = errors.New("there is no such entrypoint")
+	ErrQuotas   = errors.New("the decision names quotas, and there is nothing that charges them")
 	ErrAborted  = errors.New("the evaluation panicked")
 )

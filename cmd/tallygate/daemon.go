@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/config"
 	"github.com/tallygate/tallygate/internal/telemetry"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -28,6 +30,7 @@ type daemon struct {
 	src config.Sources
 	log *telemetry.Log
 
+	quotas   *quota.Limiter // nil without the policy plane
 	policing *policing
 
 	alsListener     *ingest.GRPCServer
@@ -60,6 +63,11 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	d.reloads = telemetry.NewReloads(own)
 
 	var err error
+	if slices.Contains(cfg.Planes, config.PlanePolicy) {
+		if d.quotas, err = newQuotas(cfg, d, own); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.RunsPolicy() {
 		if d.policing, err = newPolicing(cfg, d, own); err != nil {
 			return nil, err
@@ -210,7 +218,7 @@ func (d *daemon) close() {
 // running are the stages in the order in which they are stopped; nil are those
 // of a plane that does not run.
 type running struct {
-	checks, forward, rules, decider         *task
+	checks, forward, rules, decider, quotas *task
 	alsListener, als, table, metrics, admin *task
 	history                                 *task
 }
@@ -230,6 +238,9 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 		}
 	}
 	r := running{admin: start("admin", d.admin.Run, failed)}
+	if d.quotas != nil {
+		r.quotas = start("quota", d.quotas.Run, failed)
+	}
 	if p := d.policing; p != nil {
 		r.decider = start("policy", p.decider.Run, failed)
 		r.rules = start("policy rules", p.runRules, failed)

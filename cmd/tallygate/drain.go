@@ -26,7 +26,11 @@ func (d *daemon) drain(r *running) error {
 	// from its answer.
 	var wg sync.WaitGroup
 	var policyErr error
-	wg.Go(func() { policyErr = errors.Join(r.checks.stop(), r.forward.stop(), r.rules.stop(), r.decider.stop()) })
+	wg.Go(func() {
+		policyErr = errors.Join(r.checks.stop(), r.forward.stop(), r.rules.stop(), r.decider.stop())
+		// Last: nobody charges any more, so what was taken ahead can go back.
+		policyErr = errors.Join(policyErr, r.quotas.stop())
+	})
 	err := r.alsListener.stop()
 	err = errors.Join(err, r.als.stop())
 	wg.Wait()

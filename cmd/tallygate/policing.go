@@ -47,7 +47,7 @@ func sourcesOf(cfg *config.Config) ruleSources {
 func newPolicing(cfg *config.Config, d *daemon, own prometheus.Registerer) (*policing, error) {
 	p := &policing{own: own, ready: d.ready, log: d.log, sources: make(chan ruleSources, 1), first: sourcesOf(cfg)}
 	var err error
-	p.decider, err = policy.New(cfg.Policy.Get().Decider, policy.Options{Metrics: own, Log: d.log.Logger, Stdout: os.Stdout})
+	p.decider, err = policy.New(cfg.Policy.Get().Decider, policy.Options{Metrics: own, Log: d.log.Logger, Stdout: os.Stdout, Quotas: d.quotas})
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ type evaluation struct {
 	Remove     []string      `json:"request_headers_to_remove,omitempty"`
 	Response   []mesh.Header `json:"response_headers_to_add,omitempty"`
 	Metadata   any           `json:"dynamic_metadata,omitempty"`
+	Quotas     []quotaShown  `json:"quotas,omitempty"`
 	Revision   string        `json:"revision"`
 	Evaluation string        `json:"evaluation"`
 	KeyBytes   int           `json:"key_bytes"`
@@ -122,6 +123,9 @@ func evaluationOf(e *policy.Explanation, shape deps) evaluation {
 	if len(v.Metadata) > 0 {
 		out.Metadata = v.Metadata
 	}
+	for i := range v.Quotas {
+		out.Quotas = append(out.Quotas, showQuota(&v.Quotas[i]))
+	}
 	if e.KeptFor > 0 {
 		out.KeptFor = e.KeptFor.Round(time.Millisecond).String()
 	}
@@ -156,6 +160,9 @@ func (e *evaluation) print(w io.Writer) {
 	if e.Metadata != nil {
 		b, _ := json.Marshal(e.Metadata)
 		line("metadata", string(b))
+	}
+	for _, q := range e.Quotas {
+		line("quota", q)
 	}
 	line("revision", e.Revision)
 	line("evaluation", e.Evaluation)

@@ -32,6 +32,10 @@ type Config struct {
 	EntrypointKey string `mapstructure:"entrypoint_key"`
 	// Timeout is how long a judgement may take. Keep it below the proxy's own timeout (Envoy's default is 200ms).
 	Timeout time.Duration `mapstructure:"timeout"`
+	// QuotaHeaders says which answers tell the caller of its quota in x-ratelimit-limit, -remaining and -reset: always, denied (only with a 429) or never.
+	QuotaHeaders QuotaHeaders `mapstructure:"quota_headers"`
+	// QuotaBody is the body of a denial by a quota whose policy gives none.
+	QuotaBody string `mapstructure:"quota_body"`
 	// MaxInFlight is how many checks may be worked on at once; the answer to more is that of on_error, immediately.
 	MaxInFlight int `mapstructure:"max_in_flight"`
 	// ParseBody gives policies parsed_body and truncated_body. A body that is not what its content type says is denied with status 400.
@@ -55,6 +59,7 @@ func DefaultConfig() Config {
 		ErrorStatus:   403,
 		EntrypointKey: "tallygate.entrypoint",
 		Timeout:       150 * time.Millisecond,
+		QuotaHeaders:  QuotaHeadersAlways,
 		MaxInFlight:   1000,
 		ParseBody:     true,
 		MaxBodyKiB:    1024,
@@ -90,6 +95,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Timeout <= 0 {
 		bad("timeout", "%s is not more than 0", c.Timeout)
+	}
+	if !c.QuotaHeaders.valid() {
+		bad("quota_headers", "%q is none of %s, %s, %s", c.QuotaHeaders, QuotaHeadersAlways, QuotaHeadersDenied, QuotaHeadersNever)
 	}
 	if c.MaxInFlight < 1 {
 		bad("max_in_flight", "%d is less than 1", c.MaxInFlight)

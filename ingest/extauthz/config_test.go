@@ -18,6 +18,7 @@ func TestConfigValidate(t *testing.T) {
 		"error_status: 0 is not an HTTP status of an error",
 		"entrypoint_key: must not be empty",
 		"timeout: 0s is not more than 0",
+		`quota_headers: "" is none of always, denied, never`,
 		"max_in_flight: 0 is less than 1")
 	f(func(c *Config) {
 		c.Entrypoints = map[string]EntrypointConfig{"b": {OnError: "open"}, "a": {OnError: OnErrorAllow}}

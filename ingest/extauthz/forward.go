@@ -142,6 +142,19 @@ func (f *Forward) answer(h http.Header, c *check, j *judgement) reply {
 		j.outcome = outcomeRefused
 		return f.denial(h, defaultDenial, "")
 	}
+	if r.allowed && len(j.Charges) > 0 {
+		headers := c.quotaHeaders(nil, j, f.server.grpc(c))
+		if j.Charge.Over {
+			status, body, more := c.quotaDenial(j)
+			for _, e := range append(headers, more...) {
+				f.server.addHeader(h, e)
+			}
+			return f.denial(h, status, body)
+		}
+		for _, e := range headers {
+			h.Add(e.Name, e.Value)
+		}
+	}
 	for _, e := range r.headers {
 		h.Add(e.Name, e.Value)
 	}

@@ -31,6 +31,7 @@ type outcome uint8
 const (
 	outcomeAllow         outcome = iota
 	outcomeDeny                  // by the policy
+	outcomeQuota                 // allowed by the policy, denied by a quota
 	outcomeErrorAllow            // not judged, by on_error
 	outcomeErrorDeny             // not judged, by on_error
 	outcomeErrorResponse         // not judged, left to the proxy
@@ -41,7 +42,7 @@ const (
 )
 
 var outcomeNames = [numOutcomes]string{
-	"allow", "deny", "error_allow", "error_deny", "error_response", "shed", "refused", "canceled",
+	"allow", "deny", "quota", "error_allow", "error_deny", "error_response", "shed", "refused", "canceled",
 }
 
 // Why a request was not judged.
@@ -76,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, l *ingest.InFlight) *metrics {
 	}
 	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: MetricChecks,
-		Help: "Checks answered, by kind of listener and outcome: allow and deny are the policy's; error_* and shed are on_error's; " +
+		Help: "Checks answered, by kind of listener and outcome: allow and deny are the policy's; quota is a denial by a quota; error_* and shed are on_error's; " +
 			"refused are denials of requests that cannot be read and of results that cannot be carried out.",
 	}, []string{LabelListener, LabelOutcome})
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{

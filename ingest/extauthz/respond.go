@@ -25,6 +25,9 @@ func (s *Server) response(c *check, j *judgement) []byte {
 	if j.Allowed && !r.allowed {
 		j.outcome = outcomeRefused
 	}
+	if r.allowed && len(j.Charges) > 0 {
+		return s.charged(c, j, r)
+	}
 	return r.response(j.ID)
 }
 

@@ -102,7 +102,7 @@ func (s *Server) begin() *check {
 
 func (s *Server) release(c *check) {
 	c.lens.release()
-	c.query = mesh.Query{}
+	c.query = mesh.Query{Charges: c.query.Charges[:0]}
 	c.frame.Free()
 	if cap(c.http) > 64<<10 {
 		c.http = nil
@@ -163,7 +163,7 @@ func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoin
 	if p := c.lens.parse(); p != "" {
 		return s.refuse(p)
 	}
-	c.query = mesh.Query{Entrypoint: entrypoint, Listener: c.listener, Request: &c.lens, TraceID: c.lens.traceID()}
+	c.query = mesh.Query{Entrypoint: entrypoint, Listener: c.listener, Request: &c.lens, TraceID: c.lens.traceID(), Charges: c.query.Charges[:0]}
 	b := ingest.NewBudget(ctx, start, c.Timeout)
 	defer b.End()
 	d, err := s.decide(b, &c.query)
@@ -181,6 +181,12 @@ func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoin
 	j := judgement{outcome: outcomeDeny, Decision: d}
 	if d.Allowed {
 		j.outcome = outcomeAllow
+		if d.Charges != nil {
+			c.query.Charges = d.Charges // as large as it has become
+		}
+		if d.Charge.Over {
+			j.outcome = outcomeQuota
+		}
 	}
 	return j
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tallygate/tallygate/mesh"
 	"github.com/tallygate/tallygate/policy"
 	"github.com/tallygate/tallygate/policy/opa"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
 	"github.com/tallygate/tallygate/spans"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Ingest Ingest `mapstructure:"ingest"`
 	// Policy judges requests. Without the section no check is answered: its listeners are not opened.
 	Policy configoptional.Optional[Policy] `mapstructure:"policy"`
+	// Quota is where the quotas that decisions name are counted, and what of them is shown.
+	Quota quota.Config `mapstructure:"quota"`
 	// RED is the table of rate, errors and duration: which families, labels and buckets there are and how many series.
 	RED red.Config `mapstructure:"red"`
 	// Prometheus is the endpoint /metrics of the mesh's metrics and their books.
@@ -163,6 +166,7 @@ func DefaultConfig() Config {
 			}),
 		},
 		Policy: configoptional.Default(Policy{OPA: opa.DefaultConfig(), Decider: policy.DefaultConfig()}),
+		Quota:  quota.DefaultConfig(),
 		RED:    red.DefaultConfig(),
 		Prometheus: Prometheus{
 			HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:9464"),
@@ -197,6 +201,7 @@ func (c *Config) Validate() error {
 	if c.Policy.HasValue() {
 		ps.addError("policy", c.Policy.Get().Validate())
 	}
+	ps.addError("quota", c.Quota.Validate())
 	c.validatePlanes(&ps)
 	ps.addError("red", c.RED.Validate())
 	ps.addError("red", c.RED.ValidateLabels(c.Labels))

@@ -78,7 +78,6 @@ func TestEvaluateRefused(t *testing.T) {
 	f(`{"allowed": true, "http_status": 42}`, `http_status: is 42, not an HTTP status`)
 	f(`{"allowed": true, "request_headers_to_remove": "x"}`, `request_headers_to_remove: is a value of type string`)
 	f(`{"allowed": true, "dynamic_metadata": []}`, `dynamic_metadata: is a value of type array`)
-	f(`{"allowed": true, "quotas": []}`, `quotas are not enforced`)
 	f(`{"allowed": true, "cache": {"ttl": 5}}`, `cache: ttl is 5, not a duration`)
 	f(`{"allowed": true, "cache": {"tll": "5s"}}`, `cache: unknown key "tll"`)
 }

@@ -64,7 +64,9 @@ func (res *Result) object(obj ast.Object) error {
 		case "cache":
 			err = res.cache(t.Value)
 		case "quotas":
-			err = errors.New("quotas are not enforced by this version; remove them, or the request would be let through uncharged")
+			v.Quotas, err = quotas(t.Value)
+		case "quota_denied":
+			v.QuotaDenial, err = quotaDenial(t.Value)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", string(name), err))
