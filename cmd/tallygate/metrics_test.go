@@ -58,6 +58,7 @@ func startEverything(t *testing.T) map[string]*exposed {
 	policyFile(t, one, "alice")
 	policyFile(t, two, "bob")
 	p := startProc(t, everything, "policy.paths=["+one+"]", "policy.shadow.paths=["+two+"]")
+	chargeOnce(t, p.quotas)
 	c := p.checks(t)
 	p.until("checks are allowed, denied and judged by the candidate", func() bool {
 		allows(t, c, "alice")

@@ -12,11 +12,15 @@ import (
 // routes is what the admin endpoint serves beside itself: the API of the console
 // and the command line.
 func (d *daemon) routes() []admin.Route {
-	return api.New(api.Options{
+	routes := api.New(api.Options{
 		Self:    d.replica,
 		Peers:   d.peers,
 		History: d.history,
 	}).Routes()
+	if d.quotas != nil {
+		routes = append(routes, d.quotaQuestions().Routes()...)
+	}
+	return routes
 }
 
 // replica is this one in the answers of the API.

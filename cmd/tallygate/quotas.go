@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/config"
 	"github.com/tallygate/tallygate/policy/quota"
 )
@@ -16,4 +17,20 @@ func newQuotas(cfg *config.Config, d *daemon, own prometheus.Registerer) (*quota
 		return nil, fmt.Errorf("quota: %w", err)
 	}
 	return l, nil
+}
+
+// quotaQuestions answers what the command quota and the console ask.
+func (d *daemon) quotaQuestions() *admin.Quotas {
+	l := d.quotas
+	answer := func(v any) any { return quotaAnswer[any]{Instance: d.instance(), Answer: v} }
+	return &admin.Quotas{
+		List: func() any { return answer(l.List()) },
+		Top: func(quota, by string, n int) (any, error) {
+			list, err := l.Top(quota, by, n)
+			return answer(list), err
+		},
+		Get:     func(quota, key string) any { return answer(l.Get(quota, key)) },
+		Reset:   func(quota, key string) any { return answer(l.Reset(quota, key)) },
+		Explain: func(quota, key string) any { return answer(l.Explain(quota, key)) },
+	}
 }

@@ -39,6 +39,7 @@ which it uses.`,
 		newCheckCommand(),
 		newDashboardsCommand(),
 		newTraceCommand(),
+		newQuotaCommand(),
 		newBenchCommand(),
 		newVersionCommand(),
 	)

@@ -9,6 +9,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/grpc/codes"
 )
@@ -128,7 +129,7 @@ func TestQuotaOutcome(t *testing.T) {
 	if _, err := dial(t, s).Check(t.Context(), sampleRequest(1)); err != nil {
 		t.Fatal(err)
 	}
-	if n := metric(t, reg, "tallygate_extauthz_checks_total", "ext_authz_http", "quota"); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "ext_authz_http", "quota"); n != 1 {
 		t.Errorf("%v checks with outcome quota; want 1", n)
 	}
 }

@@ -25,6 +25,8 @@ var hot = map[string]bool{
 	"ingest.extauthz.entrypoint_key":   true,
 	"ingest.extauthz.timeout":          true,
 	"ingest.extauthz.max_in_flight":    true,
+	"ingest.extauthz.quota_headers":    true,
+	"ingest.extauthz.quota_body":       true,
 	"ingest.extauthz.parse_body":       true,
 	"ingest.extauthz.max_body_kib":     true,
 	"ingest.extauthz.proto_descriptor": true,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,9 +29,16 @@ type Limiter struct {
 	local    *local
 	source   source
 	now      func() int64
+
+	snapshotErrors atomic.Uint64
+	top            struct {
+		sync.Mutex
+		at   int64
+		list []topOf
+	}
 }
 
-// New validates cfg.
+// New validates cfg and restores what the last run has saved.
 func New(cfg Config, opts Options) (*Limiter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("quota: %w", err)
@@ -37,6 +46,8 @@ func New(cfg Config, opts Options) (*Limiter, error) {
 	l := &Limiter{cfg: cfg, log: opts.Log, register: newRegister(), now: clock(opts.Now)}
 	l.local = newLocal(l.register, int64(cfg.Local.MaxSizeMiB)<<20)
 	l.source = l.local
+	l.restore()
+	opts.Metrics.MustRegister(&collector{l})
 	return l, nil
 }
 
@@ -51,10 +62,21 @@ func clock(now func() time.Time) func() int64 {
 	return func() int64 { return base + int64(time.Since(began)) }
 }
 
-// Run works until ctx ends.
+// Run saves the table now and then until ctx ends, and once more: then nobody
+// charges any more.
 func (l *Limiter) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	tick := time.NewTicker(l.cfg.Local.SnapshotEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.save()
+		case <-tick.C:
+			if err := l.save(); err != nil {
+				l.log.Warn("A restart would forget quotas", "err", err)
+			}
+		}
+	}
 }
 
 // Charge implements [mesh.Limiter].

@@ -28,6 +28,7 @@ type figures struct {
 	name string
 	// Charges.
 	passed, over, shadowOver, near atomic.Uint64
+	spared                         atomic.Uint64 // would have passed, but another quota refused
 	// Charges by who answered.
 	bySource [6]atomic.Uint64
 	tokens   atomic.Uint64 // that were taken
@@ -123,9 +124,11 @@ func (f *figures) count(q *mesh.Quota, r *mesh.QuotaResult, taken bool) {
 		f.shadowOver.Add(1)
 	case r.Over:
 		f.over.Add(1)
+	case !taken:
+		f.spared.Add(1)
 	default:
 		f.passed.Add(1)
-		if taken && !q.Refund {
+		if !q.Refund {
 			f.tokens.Add(q.Cost)
 		}
 		if r.Remaining*5 < r.Limit {

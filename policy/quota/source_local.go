@@ -29,6 +29,7 @@ type local struct {
 		states []state // by number of the spec
 	}
 	overflowed atomic.Uint64 // charges
+	lost       atomic.Uint64 // keys of a snapshot that found no room
 }
 
 type shard struct {
@@ -68,6 +69,7 @@ type place struct {
 	slot *slot // nil if it is in the overflow
 	spec uint32
 	was  state
+	took bool
 }
 
 // hold finds or makes the place of q; its shard is locked. The pointer holds
@@ -111,6 +113,7 @@ func (s *local) spend(now int64, q *mesh.Quota, l *limit, p *place) (r mesh.Quot
 		count(&p.slot.over)
 	} else {
 		count(&p.slot.charges)
+		p.took = true
 	}
 	return r
 }
@@ -195,6 +198,9 @@ func (s *local) restore(q *mesh.Quota, p *place) {
 	// It may have moved when a later key came.
 	if now := s.shards[shardOf(p.hash)].find(&q.ID, p.hash); now != nil {
 		now.state = p.was
+		if p.took {
+			now.charges--
+		}
 	}
 }
 
