@@ -4,6 +4,7 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 
 	"github.com/tallygate/tallygate/collector/host"
+	"github.com/tallygate/tallygate/exporters/jaeger"
 	"github.com/tallygate/tallygate/storage/local"
 )
 
@@ -11,5 +12,5 @@ import (
 // ours. stores are the directories that are open; nil is enough to check a
 // configuration.
 func exporterFactories(stores *local.Stores) []exporter.Factory {
-	return append(host.BuiltIn(), local.NewFactory(stores))
+	return append(host.BuiltIn(), jaeger.NewFactory(), local.NewFactory(stores))
 }

@@ -37,6 +37,7 @@ func startProcess(t *testing.T, args ...string) (cmd *exec.Cmd, admin string, lo
 		"--set", "ingest.extauthz.endpoint=127.0.0.1:0", "--set", "ingest.forward_auth.endpoint=127.0.0.1:0",
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(cmd.Environ(), "XDG_DATA_HOME="+t.TempDir()) // the store of spans
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // prefixes begin the names of the components' own metrics.
-var prefixes = [...]string{"otelcol_exporter_", "otelcol_receiver_"}
+var prefixes = [...]string{"otelcol_exporter_", "otelcol_receiver_", "tallygate_"}
 
 // telemetry gives components a meter whose counters and gauges it collects for
 // Prometheus, under the names that a Collector gives them.

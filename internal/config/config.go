@@ -48,7 +48,7 @@ type Config struct {
 	Receivers map[string]any `mapstructure:"receivers"`
 	// Extensions are OpenTelemetry Collector extensions that exporters and receivers name, by id: file_storage keeps a queue on disk.
 	Extensions map[string]any `mapstructure:"extensions"`
-	// Exporters are OpenTelemetry Collector exporters in the Collector's own YAML, by id: otlp, otlphttp, prometheusremotewrite, debug.
+	// Exporters are OpenTelemetry Collector exporters in the Collector's own YAML, by id: otlp, otlphttp, prometheusremotewrite, debug; and ours: jaeger, local.
 	Exporters map[string]any `mapstructure:"exporters"`
 	// Push sends the mesh's metrics to exporters.
 	Push push.Config `mapstructure:"push"`

@@ -15,21 +15,28 @@ type Jaeger struct {
 	*Process
 	URL  string // query API
 	OTLP string // host:port, gRPC
+
+	ThriftHTTP string // host:port of /api/traces
+	ThriftUDP  string // host:port, compact
 }
 
 // JaegerConfig says what Jaeger reads.
 type JaegerConfig struct {
 	PrometheusURL string // for the Monitor tab; none if empty
+	OTLP          string // where it takes spans; a free port if empty
 }
 
 // StartJaeger starts a real Jaeger and waits until its query API answers.
 func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error) {
-	var addrs [4]string // query, query gRPC, OTLP, health
+	var addrs [6]string // query, query gRPC, OTLP, health, Thrift over HTTP and UDP
 	for i := range addrs {
 		var err error
 		if addrs[i], err = FreeAddr("127.0.0.1"); err != nil {
 			return nil, err
 		}
+	}
+	if cfg.OTLP != "" {
+		addrs[2] = cfg.OTLP
 	}
 	storage := obj{"backends": obj{"memory": obj{"memory": obj{"max_traces": 10000}}}}
 	query := obj{
@@ -50,11 +57,16 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 			"jaeger_storage": storage,
 			"jaeger_query":   query,
 		},
-		"receivers": obj{"otlp": obj{"protocols": obj{"grpc": obj{"endpoint": addrs[2]}}}},
+		"receivers": obj{
+			"otlp": obj{"protocols": obj{"grpc": obj{"endpoint": addrs[2]}}},
+			"jaeger": obj{"protocols": obj{
+				"thrift_http": obj{"endpoint": addrs[4]}, "thrift_compact": obj{"endpoint": addrs[5]},
+			}},
+		},
 		"exporters": obj{"jaeger_storage_exporter": obj{"trace_storage": "memory"}},
 		"service": obj{
 			"extensions": list{"healthcheckv2", "jaeger_storage", "jaeger_query"},
-			"pipelines":  obj{"traces": obj{"receivers": list{"otlp"}, "exporters": list{"jaeger_storage_exporter"}}},
+			"pipelines":  obj{"traces": obj{"receivers": list{"otlp", "jaeger"}, "exporters": list{"jaeger_storage_exporter"}}},
 			"telemetry":  obj{"metrics": obj{"level": "none"}, "logs": obj{"level": "warn"}},
 		},
 	}
@@ -67,7 +79,7 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return nil, err
 	}
-	j := &Jaeger{URL: "http://" + addrs[0], OTLP: addrs[2]}
+	j := &Jaeger{URL: "http://" + addrs[0], OTLP: addrs[2], ThriftHTTP: addrs[4], ThriftUDP: addrs[5]}
 	if j.Process, err = b.run(ctx, "jaeger", "jaeger", "jaeger", "--config", path); err != nil {
 		return nil, err
 	}

@@ -98,6 +98,17 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 	})
 }
 
+// Restart starts it again with the same configuration, after it has ended.
+func (b *Bed) Restart(ctx context.Context, t *Tallygate) (err error) {
+	if t.Process, err = b.Start(ctx, "tallygate", nil, t.binary, "serve", "--config", t.Config); err != nil {
+		return err
+	}
+	return t.until(ctx, "is ready", func(ctx context.Context) error {
+		_, err := httpGet(ctx, "http://"+t.Admin+"/readyz")
+		return err
+	})
+}
+
 // end makes it exit when the bed is closed: nobody scrapes any more, so it must
 // not wait for a last scrape, which a second signal tells it.
 func (t *Tallygate) end() error {
