@@ -193,7 +193,9 @@ func testOddTags(t *testing.T, b *battery) {
 	f("broken json", `{"a": `, true)
 	f("a:b=c d&e", "%20;'\"--", true)
 	f("256", strings.Repeat("y", 256), b.can(LongTags))
-	f("long", strings.Repeat("x", 64<<10), b.can(LongTags))
+	if b.can(LongTags) { // elsewhere it is no key that one could ask for
+		f("long", strings.Repeat("x", 64<<10), true)
+	}
 	f("json", `{"a": [1, "b"]}`, b.can(LongTags))
 	f("bytes", "0001ff", false)
 }

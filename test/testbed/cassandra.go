@@ -20,6 +20,9 @@ import (
 type Cassandra struct {
 	*Process
 	Addr string // CQL
+
+	bed       *Bed
+	java, dir string
 }
 
 //go:embed cassandra.tmpl
@@ -68,12 +71,27 @@ func (b *Bed) StartCassandra(ctx context.Context) (*Cassandra, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
 		return nil, err
 	}
-	c := &Cassandra{Addr: fmt.Sprintf("127.0.0.1:%d", cql)}
-	c.Process, err = b.Start(ctx, "cassandra", nil, java, "@"+filepath.Join(dir, "jvm.args"), "org.apache.cassandra.service.CassandraDaemon")
-	if err != nil {
-		return nil, err
+	c := &Cassandra{Addr: fmt.Sprintf("127.0.0.1:%d", cql), bed: b, java: java, dir: dir}
+	return c, c.start(ctx)
+}
+
+// Restart kills the node where it stands, calls between, and starts it again with
+// the data and the address that it had.
+func (c *Cassandra) Restart(ctx context.Context, between func()) error {
+	if err := c.Kill(); err != nil {
+		return err
 	}
-	return c, c.until(ctx, "serves CQL", func(ctx context.Context) error {
+	between()
+	return c.start(ctx)
+}
+
+func (c *Cassandra) start(ctx context.Context) (err error) {
+	c.Process, err = c.bed.Start(ctx, "cassandra", nil, c.java, "@"+filepath.Join(c.dir, "jvm.args"), "org.apache.cassandra.service.CassandraDaemon")
+	if err != nil {
+		return err
+	}
+	c.bed.onClose(c.Process.Kill) // flushing what nobody reads again takes long
+	return c.until(ctx, "serves CQL", func(ctx context.Context) error {
 		if !strings.Contains(c.Log(1<<20), "Startup complete") {
 			return errors.New("its log does not say that it has started")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ type Jaeger struct {
 type JaegerConfig struct {
 	PrometheusURL string // for the Monitor tab; none if empty
 	OTLP          string // where it takes spans; a free port if empty
+	Cassandra     string // host:port of CQL, where its spans are instead of in memory
+	Keyspace      string // in Cassandra; the schema is there
+	QueueWriters  int    // of the exporter that writes; its default if 0
 }
 
 // StartJaeger starts a real Jaeger and waits until its query API answers.
@@ -45,6 +49,20 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 		"grpc":           obj{"endpoint": addrs[1]},
 		"enable_tracing": false,
 	}
+	exporter := obj{"trace_storage": "memory"}
+	if cfg.Cassandra != "" {
+		host, port, err := net.SplitHostPort(cfg.Cassandra)
+		if err != nil {
+			return nil, err
+		}
+		storage["backends"] = obj{"memory": obj{"cassandra": obj{
+			"schema":     obj{"keyspace": cfg.Keyspace, "create": false},
+			"connection": obj{"servers": list{host}, "port": json.Number(port), "tls": obj{"insecure": true}},
+		}}}
+	}
+	if cfg.QueueWriters > 0 {
+		exporter["queue"] = obj{"num_consumers": cfg.QueueWriters, "queue_size": 100_000}
+	}
 	if cfg.PrometheusURL != "" {
 		storage["metric_backends"] = obj{"prometheus": obj{"prometheus": obj{
 			"endpoint": cfg.PrometheusURL, "normalize_calls": true, "normalize_duration": true,
@@ -63,7 +81,7 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 				"thrift_http": obj{"endpoint": addrs[4]}, "thrift_compact": obj{"endpoint": addrs[5]},
 			}},
 		},
-		"exporters": obj{"jaeger_storage_exporter": obj{"trace_storage": "memory"}},
+		"exporters": obj{"jaeger_storage_exporter": exporter},
 		"service": obj{
 			"extensions": list{"healthcheckv2", "jaeger_storage", "jaeger_query"},
 			"pipelines":  obj{"traces": obj{"receivers": list{"otlp", "jaeger"}, "exporters": list{"jaeger_storage_exporter"}}},
