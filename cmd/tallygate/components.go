@@ -5,6 +5,7 @@ import (
 
 	"github.com/tallygate/tallygate/collector/host"
 	"github.com/tallygate/tallygate/exporters/jaeger"
+	"github.com/tallygate/tallygate/storage/cassandra"
 	"github.com/tallygate/tallygate/storage/local"
 )
 
@@ -12,5 +13,5 @@ import (
 // ours. stores are the directories that are open; nil is enough to check a
 // configuration.
 func exporterFactories(stores *local.Stores) []exporter.Factory {
-	return append(host.BuiltIn(), jaeger.NewFactory(), local.NewFactory(stores))
+	return append(host.BuiltIn(), jaeger.NewFactory(), cassandra.NewFactory(), local.NewFactory(stores))
 }
