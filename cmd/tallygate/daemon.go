@@ -32,6 +32,7 @@ type daemon struct {
 
 	quotas   *quota.Limiter // nil without the policy plane
 	policing *policing
+	limiting *limiting // nil without its section
 
 	alsListener     *ingest.GRPCServer
 	als             *als.Server
@@ -70,6 +71,11 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	}
 	if cfg.RunsPolicy() {
 		if d.policing, err = newPolicing(cfg, d, own); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.RunsRateLimit() {
+		if d.limiting, err = newLimiting(cfg, d, own); err != nil {
 			return nil, err
 		}
 	}
@@ -175,6 +181,9 @@ func (d *daemon) listeners() (names []string, ls []listener) {
 			add("forward_auth", d.policing.forward)
 		}
 	}
+	if d.limiting != nil {
+		add("ratelimit", d.limiting.listener)
+	}
 	if d.als != nil {
 		add("als", d.alsListener)
 		add("metrics", d.metricsListener)
@@ -185,10 +194,14 @@ func (d *daemon) listeners() (names []string, ls []listener) {
 
 // listen opens every listener, or none and says everything that is in the way.
 func (d *daemon) listen(ctx context.Context) error {
-	names, ls := d.listeners()
 	var errs []error
-	for _, l := range ls {
-		errs = append(errs, l.Listen(ctx))
+	_, all := d.listeners()
+	for _, l := range all {
+		err := l.Listen(ctx)
+		if d.limiting != nil && l == listener(d.limiting.listener) && d.skipLimiting(err) {
+			err = nil
+		}
+		errs = append(errs, err)
 	}
 	if d.tracing != nil {
 		errs = append(errs, d.tracing.listen(ctx, d.cfg.Load(), len(d.src.URIs) == 0))
@@ -198,6 +211,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		return err
 	}
 	d.pushing.instance = d.instance()
+	names, ls := d.listeners()
 	var attrs []any
 	for i, l := range ls {
 		attrs = append(attrs, names[i], l.Addr())
@@ -219,6 +233,7 @@ func (d *daemon) close() {
 // of a plane that does not run.
 type running struct {
 	checks, forward, rules, decider, quotas *task
+	limiting, limits                        *task
 	alsListener, als, table, metrics, admin *task
 	history                                 *task
 }
@@ -248,6 +263,10 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 		if p.forward != nil {
 			r.forward = start("ingest.forward_auth", p.forward.Run, failed)
 		}
+	}
+	if l := d.limiting; l != nil {
+		r.limits = start("ratelimit", l.runLimits, failed)
+		r.limiting = start("ingest.ratelimit", l.listener.Run, failed)
 	}
 	if d.als != nil {
 		r.metrics = start("prometheus", d.metricsListener.Run, failed)

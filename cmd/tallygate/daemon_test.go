@@ -58,7 +58,7 @@ func startProc(t *testing.T, yaml string, sets ...string) *proc {
 	p.write(yaml)
 	src := config.Sources{URIs: []string{"yaml:drain: {final_scrape: 0s}", p.file}, Sets: append([]string{
 		"ingest.als.endpoint=127.0.0.1:0", "prometheus.endpoint=127.0.0.1:0", "admin.endpoint=127.0.0.1:0",
-		"ingest.extauthz.endpoint=127.0.0.1:0", "ingest.forward_auth.endpoint=127.0.0.1:0", "admin.token=0123456789abcdef", "red.zero_for=0s",
+		"ingest.extauthz.endpoint=127.0.0.1:0", "ingest.ratelimit.endpoint=127.0.0.1:0", "ingest.forward_auth.endpoint=127.0.0.1:0", "admin.token=0123456789abcdef", "red.zero_for=0s",
 	}, sets...)}
 	cfg, err := loadConfig(t.Context(), src)
 	if err != nil {

@@ -34,7 +34,7 @@ func startProcess(t *testing.T, args ...string) (cmd *exec.Cmd, admin string, lo
 	log = &safeBuffer{}
 	cmd = command(t, append([]string{
 		"serve", "--set", "ingest.als.endpoint=127.0.0.1:0", "--set", "prometheus.endpoint=127.0.0.1:0", "--set", "admin.endpoint=127.0.0.1:0",
-		"--set", "ingest.extauthz.endpoint=127.0.0.1:0", "--set", "ingest.forward_auth.endpoint=127.0.0.1:0",
+		"--set", "ingest.extauthz.endpoint=127.0.0.1:0", "--set", "ingest.ratelimit.endpoint=127.0.0.1:0", "--set", "ingest.forward_auth.endpoint=127.0.0.1:0",
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(cmd.Environ(), "XDG_DATA_HOME="+t.TempDir()) // the store of spans

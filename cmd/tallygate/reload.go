@@ -73,13 +73,21 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 
 // reloadPolicy changes the policy plane. undo takes that back.
 func (d *daemon) reloadPolicy(ctx context.Context, before, after *config.Config) (undo func() error, err error) {
-	if d.policing == nil {
-		return func() error { return nil }, nil
+	undo = func() error { return nil }
+	if d.policing != nil {
+		if err := d.policing.reload(ctx, before, after); err != nil {
+			return nil, err
+		}
+		undo = func() error { return d.policing.reload(ctx, after, before) }
 	}
-	if err := d.policing.reload(ctx, before, after); err != nil {
-		return nil, err
+	if d.limiting == nil {
+		return undo, nil
 	}
-	return func() error { return d.policing.reload(ctx, after, before) }, nil
+	if err := d.limiting.reload(before, after); err != nil {
+		return nil, errors.Join(err, undo())
+	}
+	policy := undo
+	return func() error { return errors.Join(policy(), d.limiting.reload(after, before)) }, nil
 }
 
 // reconfigure changes the table, and the labels at both of its ends.
@@ -116,6 +124,9 @@ func (d *daemon) prepareCertificates(after *config.Config) (use func(), err erro
 		if f := after.Ingest.ForwardAuth.Get(); f != nil && d.policing.forward != nil {
 			prepare(d.policing.forward, f.TLS)
 		}
+	}
+	if d.limiting != nil {
+		prepare(d.limiting.listener, after.Ingest.RateLimit.TLS)
 	}
 	prepare(d.admin, after.Admin.TLS)
 	if err := errors.Join(errs...); err != nil {

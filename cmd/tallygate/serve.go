@@ -43,8 +43,10 @@ request. With --config checks are answered only if there is a policy section.`,
 //
 //	                       ┌────────────── tallygate ───────────────┐
 //	Envoy ──Check─▶ policing: listener ▶ server ▶ decider ◀ rules ◀── .rego, bundles
-//	nginx … HTTP ─▶ policing: forward ──┘                           policy plane
-//	          :9191, :9192
+//	nginx … HTTP ─▶ policing: forward ──┘            └▶ quotas      policy plane
+//	          :9191, :9192                          ┌───┘
+//	Envoy ──RLS───▶ limiting: listener ▶ server ────┴ limits ◀─────── envoyproxy/ratelimit's YAML
+//	          :8081
 //	Envoy ──ALS───▶ alsListener ▶ als ▶ labels ▶ table ┬▶ metrics ──▶ metricsListener ◀─ Prometheus
 //	          :9001        │                           └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
 //	people ──HTTP─▶ admin ◀┴─ readiness, own metrics, configuration, connections
@@ -117,13 +119,17 @@ func exitOnSignal(done <-chan struct{}, stop <-chan os.Signal, drain func(), log
 
 // greet says where to point what, to who runs it for the first time.
 func (d *daemon) greet(w io.Writer) {
+	limits := ""
+	if d.limiting != nil {
+		limits = fmt.Sprintf("\n              ask for rate limits (envoy.filters.http.ratelimit) at %s; there are none", d.limiting.listener.Addr())
+	}
 	fmt.Fprintf(w, `Tallygate %s is up.
   Envoy       ask before each request (envoy.filters.http.ext_authz) at %s; the policy allows everything
-              stream access logs (envoy.access_loggers.http_grpc) to %s; complete configurations: examples/
+              stream access logs (envoy.access_loggers.http_grpc) to %s; complete configurations: examples/%s
   Prometheus  scrape http://%s/metrics
   Grafana     Istio's mesh, service and workload dashboards work on that Prometheus as they are
   Who reports tallygate doctor
-`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), d.metricsListener.Addr())
+`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), limits, d.metricsListener.Addr())
 }
 
 func addSources(cmd *cobra.Command, src *config.Sources) {

@@ -2,11 +2,29 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tallygate/tallygate/internal/config"
+	"github.com/tallygate/tallygate/policy/quota/descriptors"
 )
+
+// checkLimits compiles the limits that a configuration names.
+func checkLimits(cfg *config.Config) error {
+	if !cfg.RateLimit.HasValue() {
+		return nil
+	}
+	r := cfg.RateLimit.Get()
+	set, err := descriptors.Load(r.Paths, r.MergeDomains)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("the rate limits are not valid:\n%w", err)}
+	}
+	for _, w := range set.Warnings() {
+		fmt.Fprintln(os.Stderr, "warning: "+w)
+	}
+	return nil
+}
 
 func newValidateCommand() *cobra.Command {
 	var src config.Sources
@@ -14,7 +32,8 @@ func newValidateCommand() *cobra.Command {
 		Use:   "validate",
 		Short: "Check a configuration and report everything wrong with it",
 		Long: `Validate reads a configuration as serve does and reports every problem at once,
-each with its key path. It opens no listener and reads no certificate.
+each with its key path, and those of the rate limits that it names with file and
+line. It opens no listener and reads no certificate.
 
 Exit codes: 0 valid, 2 not valid.`,
 		Example: `  tallygate validate --config tallygate.yaml
@@ -23,6 +42,9 @@ Exit codes: 0 valid, 2 not valid.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd.Context(), src)
 			if err != nil {
+				return err
+			}
+			if err := checkLimits(cfg); err != nil {
 				return err
 			}
 			for _, w := range cfg.Warnings() {

@@ -20,6 +20,7 @@ import (
 	"github.com/tallygate/tallygate/policy"
 	"github.com/tallygate/tallygate/policy/opa"
 	"github.com/tallygate/tallygate/policy/quota"
+	"github.com/tallygate/tallygate/policy/quota/descriptors"
 	"github.com/tallygate/tallygate/red"
 	"github.com/tallygate/tallygate/spans"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	Labels []mesh.CustomLabel `mapstructure:"labels"`
 	// Ingest is what proxies connect to.
 	Ingest Ingest `mapstructure:"ingest"`
+	// RateLimit says which limits Envoy's RateLimitService knows. Without the section it is not served: its listener is not opened.
+	RateLimit configoptional.Optional[RateLimit] `mapstructure:"ratelimit"`
 	// Policy judges requests. Without the section no check is answered: its listeners are not opened.
 	Policy configoptional.Optional[Policy] `mapstructure:"policy"`
 	// Quota is where the quotas that decisions name are counted, and what of them is shown.
@@ -64,6 +67,8 @@ type Ingest struct {
 	ALS ALS `mapstructure:"als"`
 	// ExtAuthz answers Envoy's ext_authz over gRPC. It is open if there is a policy section.
 	ExtAuthz ExtAuthz `mapstructure:"extauthz"`
+	// RateLimit answers Envoy's RateLimitService over gRPC, as envoyproxy/ratelimit does. It is open if there is a ratelimit section.
+	RateLimit RateLimitListener `mapstructure:"ratelimit"`
 	// ForwardAuth answers Envoy's http_service, nginx' auth_request or Traefik's forwardAuth. Without this section nothing listens; it needs a policy section.
 	ForwardAuth configoptional.Optional[ForwardAuth] `mapstructure:"forward_auth"`
 }
@@ -160,14 +165,16 @@ func DefaultConfig() Config {
 				GRPCConfig: defaultExtAuthzListener(),
 				Config:     extauthz.DefaultConfig(),
 			},
+			RateLimit: defaultRateLimitListener(),
 			ForwardAuth: configoptional.Default(ForwardAuth{
 				HTTPConfig:    ingest.DefaultHTTPConfig("127.0.0.1:9192"),
 				ForwardConfig: extauthz.DefaultForwardConfig(),
 			}),
 		},
-		Policy: configoptional.Default(Policy{OPA: opa.DefaultConfig(), Decider: policy.DefaultConfig()}),
-		Quota:  quota.DefaultConfig(),
-		RED:    red.DefaultConfig(),
+		RateLimit: configoptional.Default(RateLimit{Config: descriptors.DefaultConfig()}),
+		Policy:    configoptional.Default(Policy{OPA: opa.DefaultConfig(), Decider: policy.DefaultConfig()}),
+		Quota:     quota.DefaultConfig(),
+		RED:       red.DefaultConfig(),
 		Prometheus: Prometheus{
 			HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:9464"),
 			Config:     promexp.DefaultConfig(),
@@ -202,6 +209,7 @@ func (c *Config) Validate() error {
 		ps.addError("policy", c.Policy.Get().Validate())
 	}
 	ps.addError("quota", c.Quota.Validate())
+	c.validateRateLimit(&ps)
 	c.validatePlanes(&ps)
 	ps.addError("red", c.RED.Validate())
 	ps.addError("red", c.RED.ValidateLabels(c.Labels))
@@ -243,7 +251,7 @@ func (c *Config) validatePlanes(ps *Problems) {
 			ps.add(fmt.Sprintf("planes[%d]", i), "%q is not one of policy, telemetry", p)
 		}
 	}
-	if !c.RunsPolicy() && !c.RunsTelemetry() {
+	if !c.RunsPolicy() && !c.RunsRateLimit() && !c.RunsTelemetry() {
 		ps.add("planes", "nothing is left to run: telemetry is not listed, and policy is not listed or has no section")
 	}
 }
@@ -265,6 +273,9 @@ func (c *Config) validateAddresses(ps *Problems) {
 		if f := c.Ingest.ForwardAuth; f.HasValue() {
 			listeners = append(listeners, listener{"ingest.forward_auth.endpoint", f.Get().Endpoint})
 		}
+	}
+	if c.RunsRateLimit() {
+		listeners = append(listeners, listener{"ingest.ratelimit.endpoint", c.Ingest.RateLimit.Endpoint})
 	}
 	for _, l := range listeners {
 		if strings.HasSuffix(l.address, ":0") || l.address == "" {

@@ -15,41 +15,54 @@ type Change struct {
 // hot are the keys that apply while running; every other key needs a restart.
 // The longest pattern that matches decides. "*" stands for one part of a path.
 var hot = map[string]bool{
-	"labels":                           true,
-	"log.level":                        true,
-	"ingest.als.tls":                   true,
-	"ingest.extauthz.tls":              true,
-	"ingest.extauthz.on_error":         true,
-	"ingest.extauthz.error_status":     true,
-	"ingest.extauthz.entrypoints":      true,
-	"ingest.extauthz.entrypoint_key":   true,
-	"ingest.extauthz.timeout":          true,
-	"ingest.extauthz.max_in_flight":    true,
-	"ingest.extauthz.quota_headers":    true,
-	"ingest.extauthz.quota_body":       true,
-	"ingest.extauthz.parse_body":       true,
-	"ingest.extauthz.max_body_kib":     true,
-	"ingest.extauthz.proto_descriptor": true,
-	"ingest.forward_auth.tls":          true,
-	"policy":                           true,
-	"policy.shadow.queue_size":         false,
-	"red":                              true,
-	"red.buckets":                      false,
-	"red.byte_buckets":                 false,
-	"red.families.*.buckets":           false,
-	"red.native_histograms.enabled":    false,
-	"red.native_histograms.factor":     false,
-	"prometheus.tls":                   true,
-	"exporters":                        true,
-	"extensions":                       true,
-	"spans":                            true,
-	"push":                             true,
-	"admin.tls":                        true,
-	"drain":                            true,
+	"labels":                            true,
+	"log.level":                         true,
+	"ingest.als.tls":                    true,
+	"ingest.extauthz.tls":               true,
+	"ingest.extauthz.on_error":          true,
+	"ingest.extauthz.error_status":      true,
+	"ingest.extauthz.entrypoints":       true,
+	"ingest.extauthz.entrypoint_key":    true,
+	"ingest.extauthz.timeout":           true,
+	"ingest.extauthz.max_in_flight":     true,
+	"ingest.extauthz.quota_headers":     true,
+	"ingest.extauthz.quota_body":        true,
+	"ingest.extauthz.parse_body":        true,
+	"ingest.extauthz.max_body_kib":      true,
+	"ingest.extauthz.proto_descriptor":  true,
+	"ingest.forward_auth.tls":           true,
+	"policy":                            true,
+	"policy.shadow.queue_size":          false,
+	"red":                               true,
+	"red.buckets":                       false,
+	"red.byte_buckets":                  false,
+	"red.families.*.buckets":            false,
+	"red.native_histograms.enabled":     false,
+	"red.native_histograms.factor":      false,
+	"prometheus.tls":                    true,
+	"exporters":                         true,
+	"extensions":                        true,
+	"spans":                             true,
+	"push":                              true,
+	"admin.tls":                         true,
+	"drain":                             true,
+	"ingest.ratelimit.tls":              true,
+	"ingest.ratelimit.on_error":         true,
+	"ingest.ratelimit.timeout":          true,
+	"ingest.ratelimit.max_in_flight":    true,
+	"ingest.ratelimit.shadow":           true,
+	"ingest.ratelimit.quota_mode":       true,
+	"ingest.ratelimit.dynamic_metadata": true,
+	"ingest.ratelimit.response_headers": true,
+	"ingest.ratelimit.body":             true,
+	"ingest.ratelimit.near_limit_ratio": true,
+	"ingest.ratelimit.max_metrics":      true,
+	"ratelimit":                         true,
+	"ratelimit.entrypoint":              false,
 }
 
-// Diff returns the keys that differ, in order. A TLS or policy section that
-// comes or goes needs a restart, one that changes does not.
+// Diff returns the keys that differ, in order. A TLS, policy or ratelimit section
+// that comes or goes needs a restart, one that changes does not.
 func Diff(before, after *Config) []Change {
 	a, b := flatten(before), flatten(after)
 	var changes []Change
@@ -65,7 +78,7 @@ func Diff(before, after *Config) []Change {
 		}
 	}
 	for i, c := range changes {
-		if strings.HasSuffix(c.Path, ".tls") || c.Path == "policy" {
+		if strings.HasSuffix(c.Path, ".tls") || c.Path == "policy" || c.Path == "ratelimit" {
 			changes[i].Restart = true
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tallygate/tallygate/policy/quota/descriptors"
 )
 
 // messages is what is wrong with testdata/<case>.bad.yaml.
@@ -104,7 +106,7 @@ func load(t *testing.T, src Sources) *Config {
 func TestDefaultFileIsTheDefaults(t *testing.T) {
 	got := load(t, Sources{})
 	// A configuration has to name its policy; only the run without one has the
-	// permissive example.
+	// permissive example, and likewise rate limits.
 	if p := got.Policy.Get(); p == nil || len(p.OPA.Paths) != 1 || p.OPA.Paths[0] != "builtin:permissive" {
 		t.Errorf("the policy of the embedded default is %+v", p)
 	}
@@ -112,6 +114,10 @@ func TestDefaultFileIsTheDefaults(t *testing.T) {
 	if f := want.Ingest.ForwardAuth.GetOrInsertDefault(); got.Ingest.ForwardAuth.Get() == nil || !reflect.DeepEqual(got.Ingest.ForwardAuth.Get(), f) {
 		t.Errorf("the embedded default has forward_auth %+v; want %+v", got.Ingest.ForwardAuth.Get(), f)
 	}
+	if r := got.RateLimit.Get(); r == nil || len(r.Paths) != 1 || r.Paths[0] != descriptors.BuiltinNone {
+		t.Errorf("the rate limits of the embedded default are %+v", r)
+	}
+	got.RateLimit = DefaultConfig().RateLimit
 	got.Policy, got.Ingest.ForwardAuth = DefaultConfig().Policy, DefaultConfig().Ingest.ForwardAuth
 	// Spans go nowhere unless it is said where.
 	if !slices.Equal(got.Spans.Exporters, []string{"local"}) || len(got.Exporters) != 1 || len(got.Receivers) != 3 {

@@ -26,6 +26,7 @@ func (c *Config) Warnings() []Problem {
 	if c.RunsPolicy() && slices.Contains(c.Policy.Get().OPA.Paths, "builtin:permissive") && !local(&c.Ingest.ExtAuthz.AddrConfig) {
 		ps.add("policy.paths", "has the permissive example, and %s is not loopback: every request of a mesh is allowed", c.Ingest.ExtAuthz.Endpoint)
 	}
+	c.warnRateLimit(&ps)
 	if !c.Admin.TLS.HasValue() && !local(&c.Admin.AddrConfig) {
 		ps.add("admin.tls", "is not set and %s is not loopback: the bearer token crosses the network in plain text", c.Admin.Endpoint)
 	}

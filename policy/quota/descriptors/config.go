@@ -8,7 +8,7 @@ import (
 
 // Config says where limits are read from.
 type Config struct {
-	// Paths are files in envoyproxy/ratelimit's YAML, and directories of them (*.yaml, *.yml). They are watched.
+	// Paths are files in envoyproxy/ratelimit's YAML, and directories of them (*.yaml, *.yml). They are watched. builtin:none limits nothing.
 	Paths []string `mapstructure:"paths"`
 	// PollInterval is how often Paths are looked at for changes.
 	PollInterval time.Duration `mapstructure:"poll_interval"`

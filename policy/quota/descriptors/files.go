@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// BuiltinNone among paths stands for no limits.
+const BuiltinNone = "builtin:none"
+
 // maxFile is the largest file that is read.
 const maxFile = 64 << 20
 
@@ -18,6 +21,9 @@ const maxFile = 64 << 20
 func expand(paths []string) ([]string, error) {
 	var files []string
 	for _, p := range paths {
+		if p == BuiltinNone {
+			continue
+		}
 		info, err := os.Stat(p)
 		if err != nil {
 			return nil, fmt.Errorf("%w; paths names files and directories in envoyproxy/ratelimit's YAML", err)
