@@ -20,13 +20,15 @@ const checkMethod = "/envoy.service.auth.v3.Authorization/Check"
 
 // asker sends requests of a pool that were serialised before, round robin.
 type asker struct {
-	conns []*grpc.ClientConn
-	pool  []*ingest.Frame
-	next  atomic.Int64
+	method string
+	passes func(reply []byte) error // nil if a request of the pool may pass
+	conns  []*grpc.ClientConn
+	pool   []*ingest.Frame
+	next   atomic.Int64
 }
 
 func newAsker(target string, conns int, pool [][]byte) (*asker, error) {
-	a := &asker{}
+	a := &asker{method: checkMethod, passes: allowed}
 	for _, b := range pool {
 		a.pool = append(a.pool, ingest.NewFrame(b))
 	}
@@ -49,7 +51,7 @@ func (a *asker) close() {
 // ask sends one request.
 func (a *asker) ask(ctx context.Context, n int64, reply *ingest.Frame) error {
 	c := a.conns[n%int64(len(a.conns))]
-	return c.Invoke(ctx, checkMethod, a.pool[n%int64(len(a.pool))], reply)
+	return c.Invoke(ctx, a.method, a.pool[n%int64(len(a.pool))], reply)
 }
 
 // verify asks each of the pool once and fails unless all are allowed.
@@ -60,13 +62,21 @@ func (a *asker) verify(ctx context.Context) error {
 		if err := a.ask(ctx, int64(n), &reply); err != nil {
 			return err
 		}
-		var m authv3.CheckResponse
-		if err := proto.Unmarshal(reply.Bytes(), &m); err != nil {
-			return err
+		if err := a.passes(reply.Bytes()); err != nil {
+			return fmt.Errorf("request %d of the pool: %w", n, err)
 		}
-		if m.GetStatus().GetCode() != 0 {
-			return fmt.Errorf("request %d of the pool is denied: %v", n, &m)
-		}
+	}
+	return nil
+}
+
+// allowed fails unless an answer allows a request.
+func allowed(reply []byte) error {
+	var m authv3.CheckResponse
+	if err := proto.Unmarshal(reply, &m); err != nil {
+		return err
+	}
+	if m.GetStatus().GetCode() != 0 {
+		return fmt.Errorf("is denied: %v", &m)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.BoolVar(&o.quick, "quick", false, "one minute; writes nothing")
-	fs.StringVar(&o.only, "only", "", "throughput, latency, scrape, headline or policy; writes nothing")
+	fs.StringVar(&o.only, "only", "", "throughput, latency, scrape, headline, policy or ratelimit; writes nothing")
 	fs.StringVar(&o.out, "write", "docs/benchmarks.md", "the document to write the figures into")
 	fs.StringVar(&o.binary, "tallygate", "", "binary to measure; built if empty")
 	if err := fs.Parse(args); err != nil {
@@ -66,6 +66,7 @@ func run(ctx context.Context, args []string) error {
 		{"scrape", measureScrapes},
 		{"headline", measureHeadline},
 		{"policy", measurePolicy},
+		{"ratelimit", measureRateLimit},
 	} {
 		if o.only != "" && o.only != part.name {
 			continue
@@ -93,6 +94,9 @@ func serveReference(ctx context.Context, name string) error {
 			return err
 		}
 		return r.run(ctx, os.Stdout)
+	}
+	if name == limitBare {
+		return new(limitReference).run(ctx, os.Stdout)
 	}
 	r, err := newReference(name)
 	if err != nil {

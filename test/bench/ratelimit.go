@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+const limitMethod = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
+
+// limits are those of the requests of limitPool.
+const limitYAML = `domain: bench
+descriptors:
+- key: path
+  value: /api
+  descriptors:
+  - key: user
+    rate_limit: {unit: hour, requests_per_unit: 4000000000}
+`
+
+// limitPool returns requests of n users, serialised: what a filter with one
+// descriptor of two entries sends.
+func limitPool(n int) ([][]byte, error) {
+	pool := make([][]byte, n)
+	for i := range pool {
+		b, err := proto.Marshal(&rlsv3.RateLimitRequest{Domain: "bench", Descriptors: []*commonv3.RateLimitDescriptor{{
+			Entries: []*commonv3.RateLimitDescriptor_Entry{{Key: "path", Value: "/api"}, {Key: "user", Value: fmt.Sprintf("user-%d", i)}},
+		}}})
+		if err != nil {
+			return nil, fmt.Errorf("writing a request: %w", err)
+		}
+		pool[i] = b
+	}
+	return pool, nil
+}
+
+// underLimit fails unless an answer says that a request may pass.
+func underLimit(reply []byte) error {
+	var m rlsv3.RateLimitResponse
+	if err := proto.Unmarshal(reply, &m); err != nil {
+		return err
+	}
+	if m.OverallCode != rlsv3.RateLimitResponse_OK || len(m.Statuses) != 1 {
+		return fmt.Errorf("answered with %v", &m)
+	}
+	return nil
+}
+
+// measureRateLimit compares rate limit calls per core-second with the reference.
+func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
+	rounds, share := 5, int64(1)
+	if o.quick {
+		rounds, share = 3, 5
+	}
+	dir, err := os.MkdirTemp("", "tallygate-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "limits.yaml")
+	if err := os.WriteFile(file, []byte(limitYAML), 0o644); err != nil {
+		return err
+	}
+	js := []*judge{
+		{name: "bare gRPC, generated code, always OK", start: func(context.Context) (*server, error) { return startReference(limitBare) }},
+		{name: "Tallygate, local quotas", start: func(ctx context.Context) (*server, error) { return startLimits(ctx, o.binary, file) }},
+	}
+	pool, err := limitPool(100)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, j := range js {
+			if j.asker != nil {
+				j.asker.close()
+			}
+			if j.server != nil {
+				err = errors.Join(err, j.server.stop())
+			}
+		}
+	}()
+	for _, j := range js {
+		j.calls = 100_000 / share
+		if j.server, err = j.start(ctx); err != nil {
+			return err
+		}
+		if j.asker, err = newAsker(j.server.target, 2, pool); err != nil {
+			return err
+		}
+		j.asker.method, j.asker.passes = limitMethod, underLimit
+		if err := j.verify(ctx); err != nil {
+			return fmt.Errorf("%s: %w", j.name, err)
+		}
+	}
+	for round := range rounds {
+		for _, j := range js {
+			if err := j.run(ctx); err != nil {
+				return fmt.Errorf("%s: %w", j.name, err)
+			}
+			progress("round %d  %-44s %9.0f calls per core-second", round+1, j.name, j.perCoreSecond[round])
+		}
+	}
+	r.section("Rate limits", "ShouldRateLimit calls per core-second of the server's process, medians of interleaved runs, over gRPC on loopback: 100 keys, one descriptor of two entries, 32 at once on 2 connections, every call under its limit.")
+	t := r.table("server", "calls per core-second", "to bare gRPC")
+	base := medianOf(js[0].perCoreSecond)
+	for _, j := range js {
+		t.row(j.name, thousands(medianOf(j.perCoreSecond)), fmt.Sprintf("%.2f", medianOf(j.perCoreSecond)/base))
+	}
+	r.target("rate limit calls with local quotas to bare gRPC", medianOf(js[1].perCoreSecond)/base, atLeast, 0.75, "%.2f")
+	return nil
+}
+
+// startLimits starts the rate limit service alone.
+func startLimits(ctx context.Context, binary, file string, sets ...string) (*server, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		name: "tallygate", target: ports[0], status: "http://" + ports[1] + "/metrics", messages: "tallygate_descriptors_domains",
+	}
+	args := []string{"serve", "--config", fmt.Sprintf("yaml:ratelimit: {paths: [%q]}", file), "--set", "planes=[policy]", "--set", "log.level=warn",
+		"--set", "ingest.ratelimit.endpoint=" + ports[0], "--set", "admin.endpoint=" + ports[1], "--set", "ingest.ratelimit.timeout=5s"}
+	for _, set := range sets {
+		args = append(args, "--set", set)
+	}
+	s.cmd = exec.Command(binary, args...)
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	return s, s.ready(ctx, 1)
+}
