@@ -39,6 +39,9 @@ type Decider struct {
 	shadow  *shadow
 	quotas  mesh.Limiter
 	m       *metrics
+
+	recording atomic.Pointer[recording] // nil unless one is under way
+
 	now     func() time.Time
 	scratch sync.Pool // of *scratch
 }
@@ -78,6 +81,9 @@ func (d *Decider) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.shadow.run(ctx) })
 	err := d.log.run(ctx)
+	if r := d.recording.Swap(nil); r != nil {
+		close(r.stop)
+	}
 	wg.Wait()
 	return err
 }
@@ -173,6 +179,9 @@ func (d *Decider) Decide(ctx context.Context, q *mesh.Query) (mesh.Decision, err
 	}
 	if e != nil {
 		s.entry.entrypoint = e.label
+	}
+	if r := d.recording.Load(); r != nil {
+		r.offer(s.entry, q.Request)
 	}
 	d.log.add(&s.entry, q.Request)
 	if err == nil {

@@ -12,7 +12,8 @@ import (
 // maskedHeaders are never recorded.
 var maskedHeaders = []string{"authorization", "proxy-authorization", "cookie", "x-forwarded-client-cert"}
 
-const masked = "[masked]"
+// Masked stands for a value that is not recorded.
+const Masked = "[masked]"
 
 // mask is a tree of the names whose values are hidden.
 type mask struct {
@@ -68,7 +69,7 @@ func (m *mask) appendJSON(b []byte, v *mesh.Value, limit int) []byte {
 		return b
 	}
 	if m != nil && m.hidden {
-		return append(b, `"`+masked+`"`...)
+		return append(b, `"`+Masked+`"`...)
 	}
 	switch v.Kind {
 	case mesh.KindNull:

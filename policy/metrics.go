@@ -23,6 +23,7 @@ const (
 	MetricActivations         = "tallygate_policy_activations_total"
 	MetricDecisionLogRecords  = "tallygate_policy_decision_log_records_total"
 	MetricShadowDecisions     = "tallygate_policy_shadow_decisions_total"
+	MetricRecorded            = "tallygate_policy_recorded_total"
 	MetricShadowDropped       = "tallygate_policy_shadow_dropped_total"
 	MetricQuotaDenials        = "tallygate_policy_quota_denials_total"
 	MetricCacheEntries        = "tallygate_policy_cache_entries"
@@ -89,6 +90,8 @@ type metrics struct {
 	shadow        *prometheus.CounterVec // by enforced, shadow, rule
 	shadowDropped prometheus.Counter
 
+	recorded, recordSkipped, recordDropped prometheus.Counter
+
 	mu    sync.Mutex
 	rules map[string]bool
 }
@@ -132,7 +135,9 @@ func newMetrics(reg prometheus.Registerer, d *Decider) *metrics {
 	m.logQueueFull, m.logWriteErrors = logged.WithLabelValues("queue_full"), logged.WithLabelValues("write_error")
 	m.shadow = counters(MetricShadowDecisions, "Requests that a candidate policy judged too, by both verdicts and the candidate's rule.", LabelEnforced, LabelShadow, LabelRule)
 	m.shadowDropped = counter(MetricShadowDropped, "Requests that the candidate did not judge because its queue was full.")
-	reg.MustRegister(m.decisions, total, m.key, m.evaluated, requests, m.unstored, m.joined, m.errors, m.shed, m.activations, m.overQuota, logged, m.shadow, m.shadowDropped)
+	recorded := counters(MetricRecorded, "Decisions that a recording wanted: written, skipped (beyond its rate), dropped (writing did not keep up).", LabelResult)
+	m.recorded, m.recordSkipped, m.recordDropped = recorded.WithLabelValues("written"), recorded.WithLabelValues("skipped"), recorded.WithLabelValues("dropped")
+	reg.MustRegister(recorded, m.decisions, total, m.key, m.evaluated, requests, m.unstored, m.joined, m.errors, m.shed, m.activations, m.overQuota, logged, m.shadow, m.shadowDropped)
 	reg.MustRegister(&collector{d: d})
 	return m
 }

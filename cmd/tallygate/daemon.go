@@ -97,6 +97,9 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 		opts.Shadow = func() any { return p.decider.LastDifferences() }
 	}
 	opts.Routes = d.routes()
+	if p := d.policing; p != nil {
+		opts.Routes = append(opts.Routes, serveRecording(p.decider))
+	}
 	d.admin, err = admin.New(cfg.Admin, opts)
 	return d, err
 }

@@ -25,6 +25,7 @@ import (
 type diffReport struct {
 	Judged  int          `json:"judged"`
 	Skipped int          `json:"skipped"` // records without an input
+	Masked  int          `json:"masked"`  // of those judged: something that a policy reads was masked
 	Changes []diffChange `json:"changes"`
 }
 
@@ -137,6 +138,9 @@ func diff(ctx context.Context, a, b *opa.Generation, log io.Reader) (*diffReport
 		was, oldRule := replay(ctx, a, name, in)
 		is, newRule := replay(ctx, b, name, in)
 		r.Judged++
+		if readsMasked(a, name, in) || readsMasked(b, name, in) {
+			r.Masked++
+		}
 		if was == is {
 			continue
 		}
@@ -209,6 +213,22 @@ func replay(ctx context.Context, g *opa.Generation, entrypoint string, in mesh.R
 	return "deny", res.Verdict.Rule
 }
 
+// readsMasked reports whether a value that decides was masked in in.
+func readsMasked(g *opa.Generation, entrypoint string, in mesh.Request) bool {
+	s, err := g.Shape(entrypoint)
+	if err != nil {
+		return false
+	}
+	for _, p := range s.Paths {
+		for n := range p { // what it is below may be masked as a whole
+			if v, ok := in.Lookup(p[:n+1]); ok && v.Text == policy.Masked {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func textAt(in mesh.Request, path ...string) string {
 	v, _ := in.Lookup(mesh.Path(path))
 	return v.Text
@@ -224,4 +244,7 @@ func (r *diffReport) print(w io.Writer) {
 	}
 	tw.Flush()
 	fmt.Fprintf(w, "%d requests judged by both, %d records without an input passed over\n", r.Judged, r.Skipped)
+	if r.Masked > 0 {
+		fmt.Fprintf(w, "warning: in %d of them something that a policy reads was masked: their verdicts are not those of the live requests\n", r.Masked)
+	}
 }

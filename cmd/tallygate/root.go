@@ -16,8 +16,8 @@ Istio's metric names. Asked by Envoy, nginx or Traefik whether a request may
 pass, it answers from Rego policies through a decision cache.
 
 Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
-is wrong; 3 doctor found something missing, a check was denied. Each command says
-which it uses.`,
+is wrong; 3 the answer is no: a check was denied, a test failed, doctor found something
+missing. Each command says which it uses.`,
 		Example: `  tallygate serve
   tallygate doctor
   tallygate policy check policies/
@@ -36,6 +36,7 @@ which it uses.`,
 		newEdgesCommand(),
 		newStatCommand(),
 		newPolicyCommand(),
+		newRecordCommand(),
 		newCheckCommand(),
 		newDashboardsCommand(),
 		newTraceCommand(),
