@@ -54,8 +54,13 @@ type Service = unique.Handle[DestinationService]
 // The zero Custom means that no custom label is configured.
 type Custom = unique.Handle[string]
 
-// CustomLabel is a metric label whose value is an access-log custom tag.
+// CustomLabel is a metric label whose value is an access-log custom tag, or what
+// a filter of Envoy has left in the request's dynamic metadata.
 type CustomLabel struct {
 	Name string `mapstructure:"name"` // the label
 	Tag  string `mapstructure:"tag"`  // the tag; the label's name if empty
+
+	// Metadata is where the dynamic metadata has the value instead, as
+	// <filter>:<key>. A policy's rule is at envoy.filters.http.ext_authz:policy_rule.
+	Metadata string `mapstructure:"metadata"`
 }

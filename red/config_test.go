@@ -81,6 +81,10 @@ func TestValidateCustomLabels(t *testing.T) {
 	}
 	f(nil, "")
 	f([]mesh.CustomLabel{{Name: "rule"}, {Name: "_tenant2", Tag: "x"}}, "")
+	f([]mesh.CustomLabel{{Name: "policy_rule", Metadata: "envoy.filters.http.ext_authz:policy_rule"}}, "")
+	f([]mesh.CustomLabel{{Name: "a", Metadata: "policy_rule"}, {Name: "b", Tag: "t", Metadata: "f:k"}},
+		`[0]::metadata: "policy_rule" is not <filter>:<key>, as envoy.filters.http.ext_authz:policy_rule
+[1]::metadata: the label has a tag too; it has one source`)
 	f([]mesh.CustomLabel{{Name: "my-rule"}, {Name: "2nd"}}, `[0]::name: "my-rule" is not a label name
 [1]::name: "2nd" is not a label name`)
 	f([]mesh.CustomLabel{{Name: "le"}, {Name: "__x"}}, `[0]::name: "le" is reserved by Prometheus

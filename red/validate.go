@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -134,6 +135,12 @@ func ValidateCustomLabels(labels []mesh.CustomLabel) error {
 			errs = append(errs, fmt.Errorf("[%d]::name: %q is a standard label: a custom tag of that name sets it without this", i, l.Name))
 		case slices.ContainsFunc(labels[:i], func(o mesh.CustomLabel) bool { return o.Name == l.Name }):
 			errs = append(errs, fmt.Errorf("[%d]::name: %q is there twice", i, l.Name))
+		}
+		if filter, key, ok := strings.Cut(l.Metadata, ":"); l.Metadata != "" && (!ok || filter == "" || key == "") {
+			errs = append(errs, fmt.Errorf("[%d]::metadata: %q is not <filter>:<key>, as envoy.filters.http.ext_authz:policy_rule", i, l.Metadata))
+		}
+		if l.Metadata != "" && l.Tag != "" {
+			errs = append(errs, fmt.Errorf("[%d]::metadata: the label has a tag too; it has one source", i))
 		}
 	}
 	return errors.Join(errs...)

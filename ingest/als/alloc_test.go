@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alfv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // identified returns a stream of s that has sent its node identifier.
@@ -26,7 +28,8 @@ func identified(t testing.TB, s *Server) *stream {
 func TestMessageDoesNotAllocate(t *testing.T) {
 	f := func(name string, change func(m *alsv3.StreamAccessLogsMessage)) {
 		t.Helper()
-		s, _ := newTestServer(t, discard{}, nil, mesh.CustomLabel{Name: "app", Tag: "source_app"}, mesh.CustomLabel{Name: "none"})
+		s, _ := newTestServer(t, discard{}, nil, mesh.CustomLabel{Name: "app", Tag: "source_app"}, mesh.CustomLabel{Name: "none"},
+			mesh.CustomLabel{Name: "policy_rule", Metadata: "envoy.filters.http.ext_authz:policy_rule"})
 		st := identified(t, s)
 		m := sampleMessage(0, 50)
 		change(m)
@@ -53,6 +56,13 @@ func TestMessageDoesNotAllocate(t *testing.T) {
 				"namespace": "default", "workload": "productpage-v1", "app": "productpage", "cluster": "Kubernetes",
 				"labels": map[string]any{"version": "v1"},
 			}))}
+		}
+	})
+	f("dynamic metadata", func(m *alsv3.StreamAccessLogsMessage) {
+		for _, e := range m.GetHttpLogs().GetLogEntry() {
+			e.GetCommonProperties().Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
+				"envoy.filters.http.ext_authz": mustStruct(t, map[string]any{"decision_id": "x", "policy_rule": "envoy.authz.allow:7"}),
+			}}
 		}
 	})
 	f("TCP", func(m *alsv3.StreamAccessLogsMessage) {

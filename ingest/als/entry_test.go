@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alfv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	grpcstatsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_stats/v3"
 	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -233,4 +235,33 @@ func TestIsHex(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestMetadataLabels: a label takes what a filter has left in the dynamic metadata,
+// if it is a text.
+func TestMetadataLabels(t *testing.T) {
+	f := func(name string, want string, metadata map[string]map[string]any) {
+		t.Helper()
+		in := sampleEntry(0)
+		in.CommonProperties.Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{}}
+		for filter, fields := range metadata {
+			in.CommonProperties.Metadata.FilterMetadata[filter] = mustStruct(t, fields)
+		}
+		r := new(record)
+		set := newLabelSet([]mesh.CustomLabel{{Name: "none"}, {Name: "policy_rule", Metadata: "envoy.filters.http.ext_authz:policy_rule"}})
+		r.setLabels(set)
+		if !r.decode(mustMarshal(t, in), false) {
+			t.Fatalf("%s: malformed", name)
+		}
+		if got := set.canonical(r).values.Value(); got != "unknown\x00"+want+"\x00" {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	const filter = "envoy.filters.http.ext_authz"
+	f("there", "a.b:7", map[string]map[string]any{filter: {"decision_id": "x", "policy_rule": "a.b:7"}, "other": {"policy_rule": "c"}})
+	f("no metadata", "unknown", nil)
+	f("another filter", "unknown", map[string]map[string]any{"other": {"policy_rule": "c"}})
+	f("another key", "unknown", map[string]map[string]any{filter: {"rule": "c"}})
+	f("no text", "unknown", map[string]map[string]any{filter: {"policy_rule": 7.0}})
+	f("long", strings.Repeat("x", 200), map[string]map[string]any{filter: {"policy_rule": strings.Repeat("x", 200)}})
 }

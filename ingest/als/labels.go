@@ -9,15 +9,37 @@ import (
 
 // labelSet is the configured custom labels: one immutable set between two
 // reloads.
-type labelSet struct{ tags []string }
+type labelSet struct {
+	n        int           // how many
+	tags     []tagKey      // of those that are custom tags
+	metadata []metadataKey // of those that are dynamic metadata
+}
+
+// tagKey is the custom tag that has the value of a label.
+type tagKey struct {
+	label int
+	name  string
+}
+
+// metadataKey is where the dynamic metadata has the value of a label.
+type metadataKey struct {
+	label       int
+	filter, key string
+}
 
 func newLabelSet(labels []mesh.CustomLabel) *labelSet {
-	s := &labelSet{tags: make([]string, len(labels))}
+	s := &labelSet{n: len(labels)}
 	for i, l := range labels {
-		s.tags[i] = l.Tag
-		if l.Tag == "" {
-			s.tags[i] = l.Name
+		if l.Metadata != "" {
+			filter, key, _ := strings.Cut(l.Metadata, ":")
+			s.metadata = append(s.metadata, metadataKey{i, filter, key})
+			continue
 		}
+		name := l.Tag
+		if name == "" {
+			name = l.Name
+		}
+		s.tags = append(s.tags, tagKey{i, name})
 	}
 	return s
 }

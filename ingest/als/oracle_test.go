@@ -13,14 +13,21 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// oracleTags are the configured custom tags of the oracle.
-var oracleTags = []string{"policy_rule", "source_app", ""}
+// oracleLabels are the configured custom labels of the oracle.
+var oracleLabels = &labelSet{
+	n:    5,
+	tags: []tagKey{{0, "policy_rule"}, {1, "source_app"}, {3, ""}},
+	metadata: []metadataKey{
+		{2, "envoy.filters.http.ext_authz", "policy_rule"},
+		{4, "envoy.filters.http.ext_authz", "decision_id"},
+	},
+}
 
 // oracle is what a record must hold after it decoded an entry, computed from the
 // generated code's reading of the same bytes.
 func oracle(c *alfv3.AccessLogCommon, h *alfv3.HTTPAccessLogEntry, t *alfv3.TCPAccessLogEntry) *record {
 	r := new(record)
-	r.setTags(oracleTags)
+	r.setLabels(oracleLabels)
 	r.reset(t != nil)
 	put := func(s slot, v string) { r.put(s, []byte(v)) }
 	ip := func(a *corev3.Address) string { return a.GetSocketAddress().GetAddress() }
@@ -42,8 +49,11 @@ func oracle(c *alfv3.AccessLogCommon, h *alfv3.HTTPAccessLogEntry, t *alfv3.TCPA
 	for l := mesh.Label(0); l < mesh.NumLabels; l++ {
 		put(slot(l), c.GetCustomTags()[l.String()])
 	}
-	for i, tag := range oracleTags {
-		r.custom[i] = c.GetCustomTags()[tag]
+	for _, k := range oracleLabels.tags {
+		r.custom[k.label] = c.GetCustomTags()[k.name]
+	}
+	for _, k := range oracleLabels.metadata {
+		r.custom[k.label] = c.GetMetadata().GetFilterMetadata()[k.filter].GetFields()[k.key].GetStringValue()
 	}
 	put(slotTraceID, c.GetCustomTags()["trace_id"])
 	put(slotSpanID, c.GetCustomTags()["span_id"])
@@ -154,7 +164,7 @@ func checkFrameIn(t *testing.T, data []byte) {
 		t.Fatalf("scan finds %d entries; the generated code %d: %x", f.entries, len(entries), data)
 	}
 	r, n := new(record), 0
-	r.setTags(oracleTags)
+	r.setLabels(oracleLabels)
 	r.begin()
 	c := f.cursor()
 	for b, ok := c.next(); ok; b, ok = c.next() {

@@ -12,7 +12,7 @@ import (
 const tagCustomTags = 22<<3&0x7f | wire.Bytes | 0x80 | 22<<3>>7<<8
 
 // commonWanted are the length-delimited fields of AccessLogCommon that are read.
-const commonWanted uint64 = 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
+const commonWanted uint64 = 1<<2 | 1<<4 | 1<<5 | 1<<12 | 1<<13 | 1<<15 | 1<<16 | 1<<17 | 1<<20 | 1<<21 | 1<<22 | 1<<23 | 1<<26
 
 // common reads an AccessLogCommon. Most of its fields have a tag of one or two
 // bytes and a length or value of one: these are read from one word, and what is
@@ -85,6 +85,8 @@ func (r *record) commonField(field uint64, b []byte) bool {
 		r.put(slotUpstreamCluster, b)
 	case 16:
 		return r.responseFlags(b)
+	case 17:
+		return len(r.meta) == 0 || r.metadata(b)
 	case 20:
 		return r.address(slotDirectRemote, b)
 	case 21:
@@ -269,9 +271,9 @@ func anyMessage(b []byte, typeURL, value *[]byte) bool {
 // tag keeps a custom tag if it is of use.
 func (r *record) tag(key, value []byte) {
 	r.put(tagSlot(key), value)
-	for i, name := range r.tags {
-		if name == wire.Lend(key) {
-			r.custom[i] = wire.Lend(value)
+	for i := range r.tags {
+		if t := &r.tags[i]; t.name == wire.Lend(key) {
+			r.custom[t.label] = wire.Lend(value)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 var wireStrings = []string{
-	"", "a", "source_app", "reporter", "policy_rule", "trace_id", "destination_service", "traceparent", "x-b3-traceid",
+	"", "a", "source_app", "reporter", "policy_rule", "decision_id", "envoy.filters.http.ext_authz", "trace_id", "destination_service", "traceparent", "x-b3-traceid",
 	"content-type", "grpc-status", "downstream_peer", "upstream_peer", "wasm.downstream_peer", "wasm.upstream_peer", "envoy.filters.http.grpc_stats",
 	"type.googleapis.com/google.protobuf.Struct",
 	"type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterObject", "10.0.0.1", "spiffe://td/ns/n/sa/s",

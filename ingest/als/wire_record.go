@@ -52,7 +52,8 @@ type record struct {
 	set     slots                // the strings that are there; the others are stale
 	strings [numSlots + 1]string // the last is for what has no slot
 	custom  []string             // tags of the configured labels; empty if not there
-	tags    []string             // the names of custom
+	tags    []tagKey             // of the labels that are custom tags
+	meta    []metadataKey        // of the labels that are dynamic metadata
 
 	lastTLS tlsMemo
 
@@ -110,8 +111,8 @@ func (r *record) put(s slot, b []byte) {
 	r.set |= s.bit()
 }
 
-// setTags says which custom tags to keep in r.custom.
-func (r *record) setTags(names []string) {
-	r.tags = names
-	r.custom = make([]string, len(names))
+// setLabels says what to keep in r.custom.
+func (r *record) setLabels(s *labelSet) {
+	r.tags, r.meta = s.tags, s.metadata
+	r.custom = make([]string, s.n)
 }

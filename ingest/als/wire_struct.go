@@ -38,24 +38,26 @@ func stringValue(b []byte) string {
 	if len(b) >= 2 && b[0] == 3<<3|wire.Bytes && int(b[1]) == len(b)-2 && b[1] < 0x80 {
 		return wire.Lend(b[2:])
 	}
-	return wire.Lend(valueOf(b, 3))
+	return wire.Lend(valueOf(nil, b, 3))
 }
 
 // structValue returns the serialised Struct of a serialised Value, empty if it
 // is of another kind.
-func structValue(b []byte) []byte { return valueOf(b, 5) }
+func structValue(b []byte) []byte { return valueOf(nil, b, 5) }
 
-func valueOf(b []byte, kind uint64) (content []byte) {
+// valueOf returns what is of that kind once b is merged into a Value of which
+// content is.
+func valueOf(content, b []byte, kind uint64) []byte {
 	for i := 0; i < len(b); {
 		tag, v, end := wire.Next(b, i)
 		if end < 0 {
 			return nil
 		}
-		switch {
-		case tag == kind<<3|wire.Bytes:
+		switch tag {
+		case kind<<3 | wire.Bytes:
 			content = b[v:end]
-		case tag>>3 <= 6: // another case of the oneof
-			content = nil
+		case 1<<3 | wire.Varint, 2<<3 | wire.Fixed64, 3<<3 | wire.Bytes, 4<<3 | wire.Varint, 5<<3 | wire.Bytes, 6<<3 | wire.Bytes:
+			content = nil // another case of the oneof
 		}
 		i = end
 	}

@@ -43,7 +43,7 @@ func (w *worker) count(st *stream, f *frame, arrived time.Time) {
 	labels := st.s.labels.Load()
 	if labels != w.labels {
 		w.labels = labels
-		w.r.setTags(labels.tags)
+		w.r.setLabels(labels)
 	}
 	w.r.begin()
 	snap := st.refresh(labels)
@@ -87,7 +87,7 @@ func (w *worker) count(st *stream, f *frame, arrived time.Time) {
 		w.r.entry(e, reporter, res)
 		e.Wire = b
 		repaired := res.repaired
-		if len(w.labels.tags) > 0 {
+		if w.labels.n > 0 {
 			c := w.custom(st)
 			e.Custom = c.values
 			repaired = repaired || c.repaired

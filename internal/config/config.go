@@ -31,7 +31,7 @@ type Config struct {
 	Log telemetry.LogConfig `mapstructure:"log"`
 	// Planes are the halves that run: policy answers checks, telemetry takes access logs.
 	Planes []string `mapstructure:"planes"`
-	// Labels are further metric labels, each from an access-log custom tag; a label's tag is its own name unless said otherwise.
+	// Labels are further metric labels, each from an access-log custom tag, which is named like the label unless said otherwise, or from the dynamic metadata of a filter.
 	Labels []mesh.CustomLabel `mapstructure:"labels"`
 	// Ingest is what proxies connect to.
 	Ingest Ingest `mapstructure:"ingest"`
