@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,12 @@ func (in *Input) Lookup(p mesh.Path) (mesh.Value, bool) {
 		}
 	}
 	return *v, true
+}
+
+// MarshalJSON implements [json.Marshaler]. Nothing is masked.
+func (in *Input) MarshalJSON() ([]byte, error) {
+	var none *mask
+	return none.appendJSON(nil, &in.root, math.MaxInt), nil
 }
 
 func valueOf(v any) mesh.Value {

@@ -40,6 +40,7 @@ func newPolicyEvalCommand() *cobra.Command {
 	var flags policyFlags
 	var req requestFlags
 	var input, name, output string
+	var show bool
 	cmd := &cobra.Command{
 		Use:   "eval [path...]",
 		Short: "Judge one request and show why",
@@ -52,7 +53,8 @@ Exit codes: 0 allowed, 1 it could not be judged, 2 the command line or the
 policies are not valid, 3 denied.`,
 		Example: `  tallygate policy eval policies/ --path /orders/7 --header x-user=alice
   tallygate policy eval policies/ --principal spiffe://mesh/ns/web/sa/front -o json
-  tallygate policy eval policies/ --input request.json`,
+  tallygate policy eval policies/ --input request.json
+  tallygate policy eval policies/ --path '/orders/7?full=1' -H x-user=alice --show-input`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
 				return &exitError{exitUsage, fmt.Errorf("-o %s: want text or json", output)}
@@ -64,6 +66,11 @@ policies are not valid, 3 denied.`,
 			r, err := requestOrInput(cmd, &req, input)
 			if err != nil {
 				return &exitError{exitUsage, err}
+			}
+			if show {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(policy.Keep(r))
 			}
 			shape, err := g.Shape(name)
 			if err != nil {
@@ -91,6 +98,7 @@ policies are not valid, 3 denied.`,
 	req.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&input, "input", "", "`file` with a plain request or the input as JSON instead of flags; - is standard input")
+	f.BoolVar(&show, "show-input", false, "print the input that policies would see, and evaluate nothing")
 	f.StringVarP(&name, "name", "n", "", "`name` of the entrypoint; empty for the default one")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd

@@ -55,6 +55,10 @@ func TestPolicyCommandLine(t *testing.T) {
 	f(0, "ALLOWED by envoy.authz.allow", "policy", "eval", good, "-H", "X-User: alice")
 	f(0, "kept for 1m0s", "policy", "eval", good, "-H", "x-user=alice")
 	f(0, "ALLOWED", "policy", "eval", good, "--input", input)
+	f(0, `"parsed_path": [
+    "orders",
+    "7"
+  ]`, "policy", "eval", good, "--path", "/orders/7", "--show-input")
 	f(3, "DENIED", "policy", "eval", good)
 	f(3, "kept for 10s", "policy", "eval", good)
 	f(0, "not kept: ", "policy", "eval", clock)
