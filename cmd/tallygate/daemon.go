@@ -43,6 +43,7 @@ type daemon struct {
 	metricsListener *ingest.HTTPServer
 	pushing         *pushing
 	tracing         *tracing
+	storing         *storing // nil without its section
 
 	// The books go beside the mesh's metrics on the same endpoint; own are the
 	// figures of this process only.
@@ -138,6 +139,9 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	if err != nil {
 		return err
 	}
+	if d.storing, err = newStoring(cfg, d, d.tracing.stores, own); err != nil {
+		return err
+	}
 	d.pushing.table, d.pushing.books = d.table, books
 	return nil
 }
@@ -209,6 +213,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	if d.tracing != nil {
 		errs = append(errs, d.tracing.listen(ctx, d.cfg.Load(), len(d.src.URIs) == 0))
 	}
+	errs = append(errs, d.storing.listen(ctx, len(d.src.URIs) == 0))
 	if err := errors.Join(errs...); err != nil {
 		d.close()
 		return err
@@ -230,6 +235,7 @@ func (d *daemon) close() {
 		l.Close()
 	}
 	d.tracing.close()
+	d.storing.close()
 }
 
 // running are the stages in the order in which they are stopped; nil are those
@@ -254,6 +260,10 @@ func (d *daemon) run(ctx context.Context, reload <-chan os.Signal) error {
 			d.close()
 			return errors.Join(err, d.pushing.stop(d.grace()))
 		}
+	}
+	if err := d.storing.start(d.cfg.Load(), failed); err != nil {
+		d.close()
+		return errors.Join(err, d.tracing.stop(d.grace()), d.pushing.stop(d.grace()))
 	}
 	r := running{admin: start("admin", d.admin.Run, failed)}
 	if d.quotas != nil {

@@ -65,6 +65,11 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 			return nil, errors.Join(err, undo())
 		}
 	}
+	if touched(changes, "exporters") {
+		if err := d.storing.reload(after); err != nil {
+			d.log.Warn("The query API keeps reading the store that it has", "err", err)
+		}
+	}
 	useCertificates()
 	d.log.SetLevel(after.Log)
 	d.cfg.Store(after)
@@ -118,6 +123,9 @@ func (d *daemon) prepareCertificates(after *config.Config) (use func(), err erro
 	if d.als != nil {
 		prepare(d.alsListener, after.Ingest.ALS.TLS)
 		prepare(d.metricsListener, after.Prometheus.TLS)
+		if q := after.Query.Get(); q != nil && d.storing != nil && d.storing.listener != nil {
+			prepare(d.storing.listener, q.TLS)
+		}
 	}
 	if d.policing != nil {
 		prepare(d.policing.listener, after.Ingest.ExtAuthz.TLS)

@@ -49,6 +49,8 @@ request. With --config checks are answered only if there is a policy section.`,
 //	          :8081
 //	Envoy ──ALS───▶ alsListener ▶ als ▶ labels ▶ table ┬▶ metrics ──▶ metricsListener ◀─ Prometheus
 //	          :9001        │                           └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
+//	Grafana ─HTTP─▶ storing: Jaeger's query API ▶ local store, Cassandra
+//	         :16686
 //	people ──HTTP─▶ admin ◀┴─ readiness, own metrics, configuration, connections
 //	          :8282
 //
@@ -129,7 +131,7 @@ func (d *daemon) greet(w io.Writer) {
   Prometheus  scrape http://%s/metrics
   Grafana     Istio's mesh, service and workload dashboards work on that Prometheus as they are
   Who reports tallygate doctor
-`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), limits, d.metricsListener.Addr())
+%s`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), limits, d.metricsListener.Addr(), d.storing.greeting())
 }
 
 func addSources(cmd *cobra.Command, src *config.Sources) {
@@ -140,7 +142,7 @@ func addSources(cmd *cobra.Command, src *config.Sources) {
 
 // loadConfig returns a configuration that every package is content with.
 func loadConfig(ctx context.Context, src config.Sources) (*config.Config, error) {
-	cfg, err := config.Load(ctx, src, checkExporters)
+	cfg, err := config.Load(ctx, src, checkExporters, checkStore)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("the configuration is not valid:\n%w", err)}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/tallygate/tallygate/policy/quota/descriptors"
 	"github.com/tallygate/tallygate/red"
 	"github.com/tallygate/tallygate/spans"
+	"github.com/tallygate/tallygate/storage/query"
 )
 
 // Config is the whole configuration.
@@ -53,6 +54,8 @@ type Config struct {
 	Extensions map[string]any `mapstructure:"extensions"`
 	// Exporters are OpenTelemetry Collector exporters in the Collector's own YAML, by id: otlp, otlphttp, prometheusremotewrite, debug; and ours: jaeger, local.
 	Exporters map[string]any `mapstructure:"exporters"`
+	// Query serves Jaeger's query API over the spans of a store. Without the section nothing listens.
+	Query configoptional.Optional[Query] `mapstructure:"query"`
 	// Push sends the mesh's metrics to exporters.
 	Push push.Config `mapstructure:"push"`
 	// Admin is the endpoint for the people and machines that run Tallygate.
@@ -140,6 +143,15 @@ func (c *Prometheus) Validate() error {
 	return errors.Join(c.HTTPConfig.Validate(), c.Config.Validate())
 }
 
+// Query is the query section: the listener and which store it reads.
+type Query struct {
+	ingest.HTTPConfig `mapstructure:",squash"`
+	query.Config      `mapstructure:",squash"`
+}
+
+// Validate returns every problem of both parts.
+func (c *Query) Validate() error { return errors.Join(c.HTTPConfig.Validate(), c.Config.Validate()) }
+
 // Drain is the drain section.
 type Drain struct {
 	// Delay is how long listeners serve on after readiness and gRPC health said no, so that whoever balances load over replicas chooses others before the streams are sent away.
@@ -180,6 +192,7 @@ func DefaultConfig() Config {
 			Config:     promexp.DefaultConfig(),
 		},
 		Spans: spans.DefaultConfig(),
+		Query: configoptional.Default(Query{HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:16686"), Config: query.DefaultConfig()}),
 		Push:  push.DefaultConfig(),
 		Admin: admin.DefaultConfig(),
 		Drain: Drain{Timeout: 10 * time.Second, FinalScrape: 20 * time.Second},
@@ -216,6 +229,9 @@ func (c *Config) Validate() error {
 	ps.addError("prometheus", c.Prometheus.Validate())
 	ps.addError("push", c.Push.Validate())
 	ps.addError("spans", c.Spans.Validate())
+	if c.Query.HasValue() {
+		ps.addError("query", c.Query.Get().Validate())
+	}
 	ps.addError("admin", c.Admin.Validate())
 	for i, id := range c.Push.Exporters {
 		if _, ok := c.Exporters[id]; !ok {
@@ -266,6 +282,9 @@ func (c *Config) validateAddresses(ps *Problems) {
 			{"ingest.als.endpoint", c.Ingest.ALS.Endpoint},
 			{"prometheus.endpoint", c.Prometheus.Endpoint},
 			{"admin.endpoint", c.Admin.Endpoint},
+		}
+		if c.Query.HasValue() {
+			listeners = append(listeners, listener{"query.endpoint", c.Query.Get().Endpoint})
 		}
 	}
 	if c.RunsPolicy() {

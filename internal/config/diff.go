@@ -43,6 +43,7 @@ var hot = map[string]bool{
 	"exporters":                         true,
 	"extensions":                        true,
 	"spans":                             true,
+	"query.tls":                         true,
 	"push":                              true,
 	"admin.tls":                         true,
 	"drain":                             true,

@@ -124,6 +124,10 @@ func TestDefaultFileIsTheDefaults(t *testing.T) {
 		t.Errorf("spans of the embedded default: %v of %v, receivers %v", got.Spans.Exporters, got.Exporters, got.Receivers)
 	}
 	got.Spans.Exporters, got.Exporters, got.Receivers = nil, nil, nil
+	if q := want.Query.GetOrInsertDefault(); got.Query.Get() == nil || !reflect.DeepEqual(got.Query.Get(), q) {
+		t.Errorf("the embedded default has query %+v; want %+v", got.Query.Get(), q)
+	}
+	got.Query = DefaultConfig().Query
 	if changes := Diff(new(DefaultConfig()), got); len(changes) > 0 {
 		t.Errorf("the embedded default differs from DefaultConfig in %v", changes)
 	}
