@@ -105,6 +105,7 @@ const everything = `
 labels: []
 red: {span_metrics: true, max_label_values: 1}
 policy: {shadow: {share: 1}}
+quota: {source: redis, redis: {addresses: ["127.0.0.1:1"]}}
 ingest: {forward_auth: {mode: nginx}}
 exporters: {debug: {}}
 push: {interval: 1s, exporters: [debug]}

@@ -29,8 +29,14 @@ func (d *daemon) quotaQuestions() *admin.Quotas {
 			list, err := l.Top(quota, by, n)
 			return answer(list), err
 		},
-		Get:     func(quota, key string) any { return answer(l.Get(quota, key)) },
-		Reset:   func(quota, key string) any { return answer(l.Reset(quota, key)) },
-		Explain: func(quota, key string) any { return answer(l.Explain(quota, key)) },
+		Get: func(quota, key string) (any, error) {
+			list, err := l.Get(quota, key)
+			return answer(list), err
+		},
+		Reset: func(quota, key string) (any, error) {
+			n, err := l.Reset(quota, key)
+			return answer(n), err
+		},
+		Explain: func(quota, key string) (any, error) { return answer(l.Explain(quota, key)), nil },
 	}
 }

@@ -10,9 +10,9 @@ import (
 type Quotas struct {
 	List    func() any
 	Top     func(quota, by string, n int) (any, error)
-	Get     func(quota, key string) any
-	Reset   func(quota, key string) any
-	Explain func(quota, key string) any
+	Get     func(quota, key string) (any, error)
+	Reset   func(quota, key string) (any, error)
+	Explain func(quota, key string) (any, error)
 }
 
 // maxTop bounds what one question may return.
@@ -36,13 +36,18 @@ func (q *Quotas) Routes() []Route {
 		}
 		writeJSON(w, list)
 	})
-	of := func(ask func(quota, key string) any) http.HandlerFunc {
+	of := func(ask func(quota, key string) (any, error)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("quota") == "" {
 				http.Error(w, "quota: want the name of one", http.StatusBadRequest)
 				return
 			}
-			writeJSON(w, ask(r.FormValue("quota"), r.FormValue("key")))
+			answer, err := ask(r.FormValue("quota"), r.FormValue("key"))
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			writeJSON(w, answer)
 		}
 	}
 	trusted("GET /api/v1/quotas/key", of(q.Get))

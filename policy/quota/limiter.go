@@ -27,6 +27,7 @@ type Limiter struct {
 	log      *slog.Logger
 	register *register
 	local    *local
+	shared   *shared // nil without Redis
 	source   source
 	now      func() int64
 
@@ -46,6 +47,16 @@ func New(cfg Config, opts Options) (*Limiter, error) {
 	l := &Limiter{cfg: cfg, log: opts.Log, register: newRegister(), now: clock(opts.Now)}
 	l.local = newLocal(l.register, int64(cfg.Local.MaxSizeMiB)<<20)
 	l.source = l.local
+	if cfg.Source == SourceRedis {
+		o, err := onError(cfg.OnError)
+		if err != nil {
+			return nil, fmt.Errorf("quota: %w", err)
+		}
+		if l.shared, err = newShared(cfg.Redis, o, l.local, l.now, opts.Log); err != nil {
+			return nil, fmt.Errorf("quota: %w", err)
+		}
+		l.source = l.shared
+	}
 	l.restore()
 	opts.Metrics.MustRegister(&collector{l})
 	return l, nil
@@ -62,14 +73,20 @@ func clock(now func() time.Time) func() int64 {
 	return func() int64 { return base + int64(time.Since(began)) }
 }
 
-// Run saves the table now and then until ctx ends, and once more: then nobody
-// charges any more.
+// Run saves the table now and then, and works for Redis, until ctx ends; when
+// nobody charges any more. Then it saves once more, and what was taken ahead goes
+// back.
 func (l *Limiter) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	if l.shared != nil {
+		wg.Go(func() { l.shared.run(ctx) })
+	}
 	tick := time.NewTicker(l.cfg.Local.SnapshotEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			wg.Wait()
 			return l.save()
 		case <-tick.C:
 			if err := l.save(); err != nil {

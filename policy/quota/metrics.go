@@ -20,6 +20,16 @@ const (
 	MetricTopKeyCharges  = "tallygate_quota_top_key_charges"
 	MetricTopKeyUsed     = "tallygate_quota_top_key_used_ratio"
 	MetricSnapshotErrors = "tallygate_quota_snapshot_errors_total"
+
+	MetricRedisUp        = "tallygate_quota_redis_up"
+	MetricRedisBatches   = "tallygate_quota_redis_batches_total"
+	MetricRedisItems     = "tallygate_quota_redis_items_total"
+	MetricRedisErrors    = "tallygate_quota_redis_errors_total"
+	MetricRedisWaits     = "tallygate_quota_redis_waits_total"
+	MetricRedisRefused   = "tallygate_quota_redis_taken_back_total"
+	MetricLeaseTokens    = "tallygate_quota_lease_tokens_total"
+	MetricLeaseTokenHeld = "tallygate_quota_lease_tokens_held"
+	MetricLeaseKeys      = "tallygate_quota_lease_keys"
 )
 
 // Names of their labels.
@@ -28,6 +38,8 @@ const (
 	LabelResult = "result"
 	LabelSource = "source"
 	LabelKey    = "key"
+	LabelReason = "reason"
+	LabelState  = "state"
 )
 
 // Results of a charge as metrics name them.
@@ -49,13 +61,24 @@ var (
 	descTop       = prometheus.NewDesc(MetricTopKeyCharges, "Charges of the keys of a quota with the most, since each key came; all others together are other.", []string{LabelQuota, LabelKey}, nil)
 	descTopUsed   = prometheus.NewDesc(MetricTopKeyUsed, "Share of its limit that each of these keys has used, 0 to 1.", []string{LabelQuota, LabelKey}, nil)
 	descSnapshots = prometheus.NewDesc(MetricSnapshotErrors, "Snapshots of the local table that could not be written or restored.", nil, nil)
+
+	descRedisUp      = prometheus.NewDesc(MetricRedisUp, "1 while Redis is asked, 0 while on_error answers because it does not.", nil, nil)
+	descRedisBatches = prometheus.NewDesc(MetricRedisBatches, "Round trips to Redis.", nil, nil)
+	descRedisItems   = prometheus.NewDesc(MetricRedisItems, "Keys that Redis was asked for, in all batches.", nil, nil)
+	descRedisErrors  = prometheus.NewDesc(MetricRedisErrors, "Round trips that failed, in whole or in part, by reason.", []string{LabelReason}, nil)
+	descRedisWaits   = prometheus.NewDesc(MetricRedisWaits, "Charges that waited for Redis.", nil, nil)
+	descRedisRefused = prometheus.NewDesc(MetricRedisRefused, "Quotas that were taken from Redis and given back because another quota of the request refused.", nil, nil)
+	descLeaseTokens  = prometheus.NewDesc(MetricLeaseTokens, "Tokens by what became of them: granted (by Redis) = spent + returned + expired (not given back: their window was over, or Redis did not answer) + those held.", []string{LabelState}, nil)
+	descLeaseHeld    = prometheus.NewDesc(MetricLeaseTokenHeld, "Tokens in leases.", nil, nil)
+	descLeaseKeys    = prometheus.NewDesc(MetricLeaseKeys, "Keys that this process keeps leases or refusals of.", nil, nil)
 )
 
 // collector reads the books when somebody asks.
 type collector struct{ l *Limiter }
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCharges, descTokens, descNear, descAnswers, descOverflow, descKeys, descBytes, descTop, descTopUsed, descSnapshots} {
+	for _, d := range []*prometheus.Desc{descCharges, descTokens, descNear, descAnswers, descOverflow, descKeys, descBytes, descTop, descTopUsed, descSnapshots,
+		descRedisUp, descRedisBatches, descRedisItems, descRedisErrors, descRedisWaits, descRedisRefused, descLeaseTokens, descLeaseHeld, descLeaseKeys} {
 		ch <- d
 	}
 }
@@ -85,6 +108,27 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	keys, bytes := c.l.local.size()
 	gauge(descKeys, float64(keys))
 	gauge(descBytes, float64(bytes))
+	if s := c.l.shared; s != nil {
+		up := 0.0
+		if s.batcher.breaker.closed() {
+			up = 1
+		}
+		gauge(descRedisUp, up)
+		counter(descRedisBatches, s.batcher.batches.Load())
+		counter(descRedisItems, s.batcher.items.Load())
+		for i, reason := range failureReasons {
+			counter(descRedisErrors, s.batcher.failures[i].Load(), reason)
+		}
+		counter(descRedisWaits, s.waits.Load())
+		counter(descRedisRefused, s.refused.Load())
+		counter(descLeaseTokens, s.books.granted.Load(), "granted")
+		counter(descLeaseTokens, s.books.spent.Load(), "spent")
+		counter(descLeaseTokens, s.books.returned.Load(), "returned")
+		counter(descLeaseTokens, s.books.expired.Load(), "expired")
+		keys, held := s.held()
+		gauge(descLeaseHeld, float64(held))
+		gauge(descLeaseKeys, float64(keys))
+	}
 	for _, n := range c.l.tops() {
 		for _, k := range n.keys {
 			key := strings.ToValidUTF8(k.Key, "\uFFFD")

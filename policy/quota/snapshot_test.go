@@ -65,7 +65,7 @@ func TestRestartIsNoAmnesty(t *testing.T) {
 	if r := once(t, l, perSecond("many", "7", 5)); r.Remaining != 3 {
 		t.Errorf("one of many after a restart: %+v; want 3 left", r)
 	}
-	if got := l.Get("slow", "a"); len(got) != 1 || got[0].Charges != 1 || got[0].Remaining != 2 {
+	if got, _ := l.Get("slow", "a"); len(got) != 1 || got[0].Charges != 1 || got[0].Remaining != 2 {
 		t.Errorf("view after a restart: %+v", got)
 	}
 	c.t = c.t.Add(time.Minute)

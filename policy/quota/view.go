@@ -113,7 +113,7 @@ func (l *Limiter) List() []View {
 			v.Limits = append(v.Limits, viewOf(&specs[i]))
 		}
 	}
-	l.scan(now, func(k *slot) {
+	l.source.scan(now, func(k *slot) {
 		p := &specs[min(int(k.spec), len(specs)-1)]
 		v := views[p.name]
 		if v == nil || p.n == 0 {
@@ -133,9 +133,9 @@ func (l *Limiter) List() []View {
 }
 
 // scan calls f with every key that is not idle.
-func (l *Limiter) scan(now int64, f func(*slot)) {
-	for i := range l.local.shards {
-		sh := &l.local.shards[i]
+func (s *local) scan(now int64, f func(*slot)) {
+	for i := range s.shards {
+		sh := &s.shards[i]
 		sh.Lock()
 		for j := range sh.slots {
 			if k := &sh.slots[j]; k.spec != 0 && !k.idle(now) {
@@ -175,7 +175,7 @@ func (l *Limiter) Top(name, by string, n int) ([]KeyView, error) {
 	specs := l.register.specs
 	l.register.mu.RUnlock()
 	h := &ranking{}
-	l.scan(now, func(k *slot) {
+	l.source.scan(now, func(k *slot) {
 		p := &specs[min(int(k.spec), len(specs)-1)]
 		if p.n == 0 || name != "" && p.name != name {
 			return

@@ -33,7 +33,7 @@ func (l *Limiter) states(name, key string) []found {
 
 // Get returns the states of a key: none if it is full or was never charged, more
 // than one if the quota has several periods.
-func (l *Limiter) Get(name, key string) []KeyView {
+func (l *Limiter) Get(name, key string) ([]KeyView, error) {
 	now := l.now()
 	views := []KeyView{}
 	seen := map[mesh.QuotaID]bool{}
@@ -41,40 +41,39 @@ func (l *Limiter) Get(name, key string) []KeyView {
 		if seen[f.quota.ID] { // another tier of the same key
 			continue
 		}
-		sh := &l.local.shards[shardOf(f.hash)]
-		sh.Lock()
-		k := sh.find(&f.quota.ID, f.hash)
-		var copied slot
-		if k != nil {
-			copied = *k
+		k, lease, err := l.source.find(now, &f)
+		if err != nil {
+			return nil, err
 		}
-		sh.Unlock()
-		if k == nil || copied.idle(now) {
+		if k.idle(now) {
 			continue
 		}
 		seen[f.quota.ID] = true
-		v := l.keyView(now, &copied)
-		v.Key = key
+		if k.spec == 0 {
+			k.spec = l.register.spec(name, f.spec.limit)
+		}
+		v := l.keyView(now, &k)
+		v.Key, v.Lease = key, lease
 		views = append(views, v)
 	}
-	return views
+	return views, nil
 }
 
 // Reset makes a key of a quota full again and returns how many states of it
 // there were.
-func (l *Limiter) Reset(name, key string) int {
+func (l *Limiter) Reset(name, key string) (int, error) {
 	n := 0
 	now := l.now()
 	for _, f := range l.states(name, key) {
-		sh := &l.local.shards[shardOf(f.hash)]
-		sh.Lock()
-		if k := sh.find(&f.quota.ID, f.hash); k != nil && !k.idle(now) {
-			k.state = state{}
+		was, err := l.source.reset(now, &f)
+		if err != nil {
+			return n, err
+		}
+		if was {
 			n++
 		}
-		sh.Unlock()
 	}
-	return n
+	return n, nil
 }
 
 // Explain says in sentences where a key is counted and what its next request
@@ -84,30 +83,32 @@ func (l *Limiter) Explain(name, key string) []string {
 	if len(places) == 0 {
 		return []string{fmt.Sprintf("No quota %q was charged here since the start: no policy names it, no request came, or another replica has them all.", name)}
 	}
-	lines := []string{"Counted by " + l.sourceName() + "."}
+	lines := []string{"Counted by " + l.source.String() + "."}
 	now := l.now()
 	for _, f := range places {
 		lines = append(lines, "Limit "+viewOf(&f.spec).String()+", state "+fmt.Sprintf("%x", f.quota.ID)+":")
-		sh := &l.local.shards[shardOf(f.hash)]
-		sh.Lock()
-		var s slot
-		k := sh.find(&f.quota.ID, f.hash)
-		if k != nil {
-			s = *k
+		s, lease, err := l.source.find(now, &f)
+		if err != nil {
+			lines = append(lines, "  not known: "+err.Error())
+			continue
 		}
-		sh.Unlock()
 		_, r := spend(now, &f.spec.limit, s.state, 1)
 		switch {
-		case k == nil || s.idle(now):
+		case s.idle(now):
 			lines = append(lines, fmt.Sprintf("  full: all %d are left; it was not charged lately.", f.spec.burst))
 			continue
+		case r.Over && lease != nil:
+			lines = append(lines, "  nothing is left beyond what replicas hold ahead.")
 		case r.Over:
 			lines = append(lines, fmt.Sprintf("  a request that costs 1 is refused, and passes in %s.", r.RetryAfter.Round(time.Millisecond)))
 		default:
 			lines = append(lines, fmt.Sprintf("  a request that costs 1 passes and leaves %d of %d.", r.Remaining, f.spec.burst))
 		}
+		if lease != nil {
+			lines = append(lines, fmt.Sprintf("  this replica holds %d of it ahead, for %s at most.", lease.Left, lease.Ends))
+		}
 		_, r = spend(now, &f.spec.limit, s.state, 0)
-		lines = append(lines, fmt.Sprintf("  full again in %s; %d charges passed and %d were refused since the key came.", r.Reset.Round(time.Millisecond), s.charges, s.over))
+		lines = append(lines, fmt.Sprintf("  full again in %s; %d charges passed and %d were refused here since the key came.", r.Reset.Round(time.Millisecond), s.charges, s.over))
 	}
 	if n := l.local.overflowed.Load(); n > 0 {
 		lines = append(lines, fmt.Sprintf("The table is or was full: %d charges of keys without room shared their quota's overflow limit; raise quota.local.max_size_mib.", n))
@@ -115,7 +116,40 @@ func (l *Limiter) Explain(name, key string) []string {
 	return lines
 }
 
-func (l *Limiter) sourceName() string {
+func (s *local) find(_ int64, f *found) (slot, *Lease, error) {
+	sh := &s.shards[shardOf(f.hash)]
+	sh.Lock()
+	defer sh.Unlock()
+	if k := sh.table.find(&f.quota.ID, f.hash); k != nil {
+		return *k, nil, nil
+	}
+	return slot{}, nil, nil
+}
+
+func (s *local) reset(now int64, f *found) (bool, error) {
+	sh := &s.shards[shardOf(f.hash)]
+	sh.Lock()
+	defer sh.Unlock()
+	k := sh.table.find(&f.quota.ID, f.hash)
+	if k == nil || k.idle(now) {
+		return false, nil
+	}
+	k.state = state{}
+	return true, nil
+}
+
+// refundOne gives the charge of q back.
+func (s *local) refundOne(now int64, q *mesh.Quota) {
+	l, h := limitOf(q), s.hash(&q.ID)
+	sh := &s.shards[shardOf(h)]
+	sh.Lock()
+	defer sh.Unlock()
+	if k := sh.table.find(&q.ID, h); k != nil {
+		k.state = refund(now, &l, k.state, q.Cost)
+	}
+}
+
+func (s *local) String() string {
 	return "this process alone (quota.source local): the fleet's limit is this one times its replicas"
 }
 
@@ -157,7 +191,7 @@ func (l *Limiter) tops() []topOf {
 	l.register.mu.RLock()
 	specs := l.register.specs
 	l.register.mu.RUnlock()
-	l.scan(now, func(k *slot) {
+	l.source.scan(now, func(k *slot) {
 		p := &specs[min(int(k.spec), len(specs)-1)]
 		h := heaps[p.name]
 		if h == nil {

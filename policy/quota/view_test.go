@@ -87,18 +87,21 @@ func TestTop(t *testing.T) {
 
 func TestGetResetExplain(t *testing.T) {
 	l, _ := busy(t)
-	got := l.Get("user", "carol")
+	got, err := l.Get("user", "carol")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []KeyView{{Name: "user", Key: "carol", LimitView: LimitView{10, "1s", 10, "gcra"}, Used: 1, Reset: "1s", Charges: 10, Over: 10}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if s := strings.Join(l.Explain("user", "carol"), "\n"); !strings.Contains(s, "is refused, and passes in 100ms") || !strings.Contains(s, "full again in 1s; 10 charges passed and 10 were refused") {
+	if s := strings.Join(l.Explain("user", "carol"), "\n"); !strings.Contains(s, "is refused, and passes in 100ms") || !strings.Contains(s, "full again in 1s; 10 charges passed and 10 were refused here") {
 		t.Errorf("explained:\n%s", s)
 	}
-	if n := l.Reset("user", "carol"); n == 0 {
-		t.Error("nothing was reset")
+	if n, err := l.Reset("user", "carol"); n == 0 || err != nil {
+		t.Errorf("%d states were reset, %v", n, err)
 	}
-	if got := l.Get("user", "carol"); len(got) != 0 {
+	if got, err := l.Get("user", "carol"); len(got) != 0 || err != nil {
 		t.Errorf("after a reset: %+v", got)
 	}
 	if r := once(t, l, perSecond("user", "carol", 10)); r.Remaining != 9 {
@@ -110,7 +113,7 @@ func TestGetResetExplain(t *testing.T) {
 	if s := strings.Join(l.Explain("none", "nobody"), "\n"); !strings.Contains(s, `No quota "none" was charged`) {
 		t.Errorf("explained:\n%s", s)
 	}
-	if n := l.Reset("user", "nobody"); n != 0 {
+	if n, err := l.Reset("user", "nobody"); n != 0 || err != nil {
 		t.Errorf("%d states of nobody were reset", n)
 	}
 }

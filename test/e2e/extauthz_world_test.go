@@ -68,6 +68,12 @@ allow if {
 	count([1 | some i in numbers.range(1, 100000); some j in numbers.range(1, 100000); i * j == 7]) > 0
 }
 
+allow := {
+	"allowed": true,
+	"quotas": [{"name": "per-user", "key": http.headers["x-user"], "limit": 5, "per": "1h"}],
+	"quota_denied": {"body": "used up\n"},
+} if http.headers["x-quota"]
+
 allow if {
 	not input.attributes.request
 	input.attributes.destination.address.socketAddress.portValue == %s
@@ -158,7 +164,7 @@ func (g *gated) bootstrap(app, tcp string) object {
 			"server_uri": object{"uri": "http://" + g.forward, "cluster": "forward", "timeout": "1s"},
 			"authorization_response": object{
 				"allowed_upstream_headers": object{"patterns": array{object{"prefix": "x-"}}},
-				"allowed_client_headers":   object{"patterns": array{object{"exact": "www-authenticate"}, object{"exact": "set-cookie"}}},
+				"allowed_client_headers":   object{"patterns": array{object{"exact": "retry-after"}, object{"prefix": "x-ratelimit-"}, object{"exact": "www-authenticate"}, object{"exact": "set-cookie"}}},
 			},
 		},
 		"allowed_headers": object{"patterns": array{object{"prefix": "x-"}}},
@@ -214,7 +220,8 @@ func httpGate(addr string, filter object) object {
 	}
 	routes = append(routes, object{"match": object{"prefix": "/"}, "route": object{"cluster": "app"}})
 	const log = "%REQ(X-CASE)% id=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)% rule=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:policy_rule)% " +
-		"tier=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:tier)% error=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:policy_error)% %RESPONSE_CODE_DETAILS%\n"
+		"tier=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:tier)% error=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:policy_error)% %RESPONSE_CODE_DETAILS% " +
+		"quota=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:quota)% over=%DYNAMIC_METADATA(envoy.filters.http.ext_authz:quota_over)% code=%RESPONSE_CODE%\n"
 	return object{"name": addr, "address": address(addr), "filter_chains": array{object{"filters": array{object{
 		"name": "hcm", "typed_config": object{
 			"@type": envoyAPI + "filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "gate", "codec_type": "AUTO",
