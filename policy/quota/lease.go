@@ -29,6 +29,7 @@ type lease struct {
 	listed   bool  // the tick looks at it
 	dryUntil int64 // until then there is nothing to have, whoever asks
 	usedAt   int64
+	saidAt   int64   // when Redis was asked last
 	asked    uint64  // tokens, also in vain, since the last tick
 	demand   float64 // tokens in the maximum age of a lease, as observed
 }
@@ -65,11 +66,18 @@ func (k *lease) expire(now int64) (old [2]tokens) {
 	return old
 }
 
-// dry reports whether asking Redis for cost is in vain: by what it said last,
-// which only got less, or because it has just been emptied.
+// recheck is how long a refusal is believed at most: others may have given
+// something back.
+const recheck = time.Second
+
+// dry reports whether asking Redis for cost is in vain: by what it said last, or
+// because it has just been emptied.
 func (k *lease) dry(now int64, cost uint64) bool {
 	if k.dryUntil > now {
 		return true
+	}
+	if now-k.saidAt > int64(recheck) {
+		return false
 	}
 	_, r := spend(now, &k.quota, k.state, cost)
 	return r.Over
@@ -108,6 +116,7 @@ func (k *lease) add(t tokens) {
 
 // learn takes over what Redis said. sent is from before it was asked.
 func (k *lease) learn(sent int64, r *reply) {
+	k.saidAt = sent
 	k.until = sent + int64(r.reset)
 	k.n = 0
 	if k.quota.algorithm == mesh.FixedWindow {

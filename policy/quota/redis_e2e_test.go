@@ -259,13 +259,11 @@ func battery(t *testing.T, l *Limiter) {
 						t.Errorf("%s: %+v %+v", name, v, results)
 					}
 				}
-				after, err := l.Get(name, "k")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(before) != 1 || len(after) != 1 || total(after[0])+1 < total(before[0]) {
-					t.Errorf("%s: %+v before refusals, %+v after", name, before, after)
-				}
+				// In a Cluster what was taken in vain is on its way back.
+				eventually(t, name+": refusals took nothing", func() bool {
+					after, err := l.Get(name, "k")
+					return err == nil && len(before) == 1 && len(after) == 1 && total(after[0]) >= total(before[0])
+				})
 				quotas[0].Shadow, quotas[1].Shadow = true, true
 				if v := l.Charge(t.Context(), quotas, results, mesh.ChargeAll); v.Over || v.Strictest != -1 || !results[1].Over {
 					t.Errorf("%s, in shadow: %+v %+v", name, v, results)

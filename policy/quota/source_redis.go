@@ -383,6 +383,7 @@ func (s *shared) apply(sent int64, asks []ask, replies []reply) {
 		}
 		switch {
 		case a.op == opRefund && a.wait == nil:
+			s.givenBack(sent, a, &r)
 			if r.err == nil && r.taken > 0 {
 				s.books.returned.Add(r.taken)
 			} else { // Redis does not know, or the window is over
@@ -395,6 +396,19 @@ func (s *shared) apply(sent int64, asks []ask, replies []reply) {
 		if a.wait != nil && !a.wait.deliver(a.index, r) && r.err == nil && a.op != opRefund {
 			s.giveBack(a.id, &a.limit, r.taken, r.end, sent, sent+1)
 		}
+	}
+}
+
+// givenBack lets the key's lease know that there is more again.
+func (s *shared) givenBack(sent int64, a *ask, r *reply) {
+	if r.err != nil {
+		return
+	}
+	sh := &s.shards[leaseShardOf(&a.id)]
+	sh.Lock()
+	defer sh.Unlock()
+	if k := sh.leases[a.id]; k != nil && sent >= k.saidAt {
+		k.learn(sent, r)
 	}
 }
 

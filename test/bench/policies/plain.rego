@@ -1,0 +1,3 @@
+package envoy.authz
+
+allow := {"allowed": true, "reason": input.attributes.request.http.path}
