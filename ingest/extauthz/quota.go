@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tallygate/tallygate/ingest/wire"
 	"github.com/tallygate/tallygate/mesh"
@@ -43,20 +44,20 @@ func (s *Server) charged(c *check, j *judgement, r *rendered) []byte {
 	if q == nil { // shadows only
 		return r.response(j.ID)
 	}
-	answer := rendered{head: r.head, meta: appendMetadata(r.meta[:len(r.meta):len(r.meta)], metaQuota, stringValue(q.Name))}
+	known := &r.quotas[j.Charge.Strictest]
 	tcp := c.listener == mesh.ListenerExtAuthzTCP
 	if !j.Charge.Over {
+		var buf [256]byte
+		ok := buf[:0]
 		if !tcp && c.QuotaHeaders == QuotaHeadersAlways {
-			// A message that comes twice is merged: only what is new has to be written.
-			var buf [4]mesh.Header
-			var body []byte
-			for _, h := range c.quotaHeaders(buf[:0], j, false) {
-				body = answer.header(body, okResponseHeaders, h, false)
-			}
-			answer.head = wire.AppendMessage(r.head[:len(r.head):len(r.head)], responseOK, body)
+			result := &j.Charges[j.Charge.Strictest]
+			ok = append(ok, known.limit...)
+			ok = appendNumber(ok, okResponseHeaders, headerRemaining, result.Remaining)
+			ok = appendNumber(ok, okResponseHeaders, headerReset, wholeSeconds(result.Reset))
 		}
-		return answer.response(j.ID)
+		return r.responseWith(j.ID, ok, known.meta)
 	}
+	answer := rendered{meta: append(r.meta[:len(r.meta):len(r.meta)], known.meta...)}
 	answer.meta = appendMetadata(answer.meta, metaQuotaOver, wire.AppendVarint(nil, 4, 1))
 	answer.head = wire.AppendMessage(nil, responseStatus, wire.AppendVarint(nil, 1, uint64(codes.ResourceExhausted)))
 	if !tcp {
@@ -66,6 +67,50 @@ func (s *Server) charged(c *check, j *judgement, r *rendered) []byte {
 		s.countRefused(&answer)
 	}
 	return answer.response(j.ID)
+}
+
+// quotaRendered is what of a quota is the same in every answer.
+type quotaRendered struct {
+	limit []byte // the header x-ratelimit-limit, as a field of OkHttpResponse
+	meta  []byte // a field of dynamic_metadata
+}
+
+func renderQuotas(quotas []mesh.Quota) []quotaRendered {
+	out := make([]quotaRendered, len(quotas))
+	for i := range quotas {
+		q := &quotas[i]
+		option := wire.AppendMessage(nil, 1, appendPair(nil, headerLimit, limitValue(q)))
+		out[i] = quotaRendered{
+			limit: wire.AppendMessage(nil, okResponseHeaders, option),
+			meta:  appendMetadata(nil, metaQuota, stringValue(q.Name)),
+		}
+	}
+	return out
+}
+
+// Headers about a quota.
+// Source: https://datatracker.ietf.org/doc/html/draft-polli-ratelimit-headers-03
+const (
+	headerLimit     = "x-ratelimit-limit"
+	headerRemaining = "x-ratelimit-remaining"
+	headerReset     = "x-ratelimit-reset"
+)
+
+func limitValue(q *mesh.Quota) string {
+	limit := strconv.FormatUint(q.Limit, 10)
+	return limit + ", " + limit + ";w=" + seconds(q.Per)
+}
+
+// appendNumber appends a HeaderValueOption of a short name and a number: every
+// length takes one byte.
+func appendNumber(b []byte, num protowire.Number, name string, n uint64) []byte {
+	var buf [20]byte
+	value := strconv.AppendUint(buf[:0], n, 10)
+	pair := wire.FieldSize(len(name)) + wire.FieldSize(len(value))
+	b = wire.AppendHead(b, num, wire.FieldSize(pair))
+	b = wire.AppendHead(b, 1, pair)
+	b = wire.AppendString(b, 1, name)
+	return append(wire.AppendHead(b, 2, len(value)), value...)
 }
 
 // quotaDenial is what the policy, or else the configuration, says to one whose
@@ -92,11 +137,10 @@ func (c *check) quotaHeaders(headers []mesh.Header, j *judgement, grpc bool) []m
 		headers = append(headers, mesh.Header{Name: "retry-after", Value: seconds(max(1, r.RetryAfter))})
 	}
 	if c.QuotaHeaders == QuotaHeadersAlways || c.QuotaHeaders == QuotaHeadersDenied && r.Over {
-		limit := strconv.FormatUint(q.Limit, 10)
 		headers = append(headers,
-			mesh.Header{Name: "x-ratelimit-limit", Value: limit + ", " + limit + ";w=" + seconds(q.Per)},
-			mesh.Header{Name: "x-ratelimit-remaining", Value: strconv.FormatUint(r.Remaining, 10)},
-			mesh.Header{Name: "x-ratelimit-reset", Value: seconds(r.Reset)})
+			mesh.Header{Name: headerLimit, Value: limitValue(q)},
+			mesh.Header{Name: headerRemaining, Value: strconv.FormatUint(r.Remaining, 10)},
+			mesh.Header{Name: headerReset, Value: seconds(r.Reset)})
 	}
 	if r.Over && grpc {
 		// Envoy would make UNAVAILABLE of a 429, which clients send again.
@@ -120,11 +164,13 @@ func (s *Server) addHeader(h http.Header, e mesh.Header) {
 	h.Add(e.Name, e.Value)
 }
 
-// seconds rounds up: who comes at that time is not too early.
-func seconds(d time.Duration) string {
-	n := d / time.Second
+func seconds(d time.Duration) string { return strconv.FormatUint(wholeSeconds(d), 10) }
+
+// wholeSeconds rounds up: who comes at that time is not too early.
+func wholeSeconds(d time.Duration) uint64 {
+	n := uint64(d / time.Second)
 	if d%time.Second > 0 {
 		n++
 	}
-	return strconv.FormatInt(int64(n), 10)
+	return n
 }

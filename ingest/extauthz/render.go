@@ -22,6 +22,7 @@ type rendered struct {
 	head    []byte // status and http_response
 	meta    []byte // fields of dynamic_metadata
 	refused []string
+	quotas  []quotaRendered // one for each of the verdict's
 }
 
 // Keys of the dynamic metadata that are ours.
@@ -68,12 +69,14 @@ func render(v *mesh.Verdict, listener mesh.Listener) *rendered {
 	if listener == mesh.ListenerExtAuthzTCP {
 		r.allowed = r.allowed && len(r.refused) == 0
 		r.head = appendStatus(nil, r.allowed)
+		r.quotas = renderQuotas(v.Quotas)
 		return r
 	}
 	if r.allowed {
 		body := r.ok(v)
 		if r.allowed = len(r.refused) == 0; r.allowed {
 			r.head = wire.AppendMessage(appendStatus(nil, true), responseOK, body)
+			r.quotas = renderQuotas(v.Quotas)
 			return r
 		}
 		v = &mesh.Verdict{}
@@ -254,14 +257,27 @@ func numberValue(f float64) ([]byte, error) {
 }
 
 // response returns the CheckResponse with a decision id.
-func (r *rendered) response(id string) []byte {
+func (r *rendered) response(id string) []byte { return r.responseWith(id, nil, nil) }
+
+// responseWith adds to the OkHttpResponse, and to the fields of dynamic_metadata. A
+// message that comes twice is merged: only what is new is written.
+func (r *rendered) responseWith(id string, ok, meta []byte) []byte {
 	value := wire.FieldSize(len(id))
 	pair := wire.FieldSize(len(metaDecisionID)) + wire.FieldSize(value)
 	entry := wire.FieldSize(pair)
-	b := make([]byte, 0, len(r.head)+wire.FieldSize(len(r.meta)+entry))
+	all := len(r.meta) + len(meta) + entry
+	size := len(r.head) + wire.FieldSize(all)
+	if len(ok) > 0 {
+		size += wire.FieldSize(len(ok))
+	}
+	b := make([]byte, 0, size)
 	b = append(b, r.head...)
-	b = wire.AppendHead(b, responseMetadata, len(r.meta)+entry)
+	if len(ok) > 0 {
+		b = wire.AppendMessage(b, responseOK, ok)
+	}
+	b = wire.AppendHead(b, responseMetadata, all)
 	b = append(b, r.meta...)
+	b = append(b, meta...)
 	b = wire.AppendHead(b, 1, pair)
 	b = wire.AppendString(b, 1, metaDecisionID)
 	b = wire.AppendHead(b, 2, value)
