@@ -41,11 +41,14 @@ const (
 	ListenerExtAuthzTCP                  // Envoy's network filter, over gRPC
 	ListenerForwardAuth                  // HTTP forward-auth
 	ListenerReplay                       // recorded or hand-written requests
+	ListenerRateLimit                    // descriptors of Envoy's RateLimitService
+
+	NumListeners
 )
 
 // String returns the name that metrics and logs use.
 func (l Listener) String() string {
-	return [...]string{"ext_authz_http", "ext_authz_tcp", "forward_auth", "replay"}[l]
+	return [...]string{"ext_authz_http", "ext_authz_tcp", "forward_auth", "replay", "ratelimit"}[l]
 }
 
 // Query asks for a decision.
@@ -57,6 +60,8 @@ type Query struct {
 	// Charges is room for what becomes of the quotas; without it there is one
 	// more allocation.
 	Charges []QuotaResult
+	// Uncharged leaves the quotas of the verdict to who asks.
+	Uncharged bool
 }
 
 // Verdict is what a policy said. It is immutable and shared by all requests
@@ -83,7 +88,7 @@ type Verdict struct {
 
 	// Rendered is free for the listener that answers: what it makes of the
 	// verdict it need not make again. By kind of listener.
-	Rendered [4]atomic.Value
+	Rendered [NumListeners]atomic.Value
 }
 
 // QuotaDenial is the answer when a quota refuses.

@@ -151,7 +151,7 @@ func (d *Decider) Decide(ctx context.Context, q *mesh.Query) (mesh.Decision, err
 		o, hit, err = d.decide(ctx, s, g, e, q, began)
 	}
 	var charged mesh.Decision
-	if err == nil && o.verdict.Allowed && len(o.verdict.Quotas) > 0 {
+	if err == nil && o.verdict.Allowed && len(o.verdict.Quotas) > 0 && !q.Uncharged {
 		err = d.charge(ctx, q, o.verdict, &charged)
 	}
 	took := d.now().Sub(began)

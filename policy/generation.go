@@ -23,7 +23,7 @@ type entrypoint struct {
 	name  string
 	label string // for metrics and the log: the default one has a name there
 	shape Shape
-	heads [4][]byte // beginning of the keys, by kind of listener
+	heads [mesh.NumListeners][]byte // beginning of the keys, by kind of listener
 }
 
 // defaultLabel is the default entrypoint in metrics and the decision log.

@@ -14,6 +14,7 @@ import (
 	"github.com/tallygate/tallygate/ingest/ratelimit"
 	"github.com/tallygate/tallygate/internal/config"
 	"github.com/tallygate/tallygate/mesh"
+	"github.com/tallygate/tallygate/policy"
 	"github.com/tallygate/tallygate/policy/quota/descriptors"
 )
 
@@ -29,7 +30,7 @@ func newLimiting(cfg *config.Config, d *daemon, own prometheus.Registerer) (*lim
 	var finder mesh.LimitFinder
 	var err error
 	if r := cfg.RateLimit.Get(); r.Entrypoint != "" {
-		return nil, errors.New("ratelimit.entrypoint: not yet")
+		finder = policy.NewLimits(d.policing.decider, r.Entrypoint)
 	} else if l.limits, err = descriptors.NewLoader(r.Config, own, d.log.Logger); err != nil {
 		return nil, fmt.Errorf("ratelimit: %w", err)
 	} else {
