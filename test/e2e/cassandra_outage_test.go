@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -90,14 +91,14 @@ func TestCassandraOutage(t *testing.T) {
 	stop()
 	wg.Wait()
 	t.Logf("%d requests of 10 spans were taken, %d refused", len(taken), refused)
-	Eventually(t, 2*time.Minute, func(ctx context.Context) error {
-		for _, id := range taken {
+	Eventually(t, time.Minute, func(ctx context.Context) error {
+		for n, id := range taken {
 			trace, err := r.Trace(ctx, id)
 			if err != nil {
-				return err
+				return fmt.Errorf("trace %d of %d: %w", n, len(taken), err)
 			}
 			if len(trace.Spans) < 10 {
-				return errors.New("spans are missing")
+				return fmt.Errorf("trace %d of %d has %d spans; want 10", n, len(taken), len(trace.Spans))
 			}
 			if len(trace.Spans) > 10 {
 				t.Fatalf("trace %s has %d spans; want 10", id, len(trace.Spans))

@@ -97,7 +97,6 @@ func TestSpansInStores(t *testing.T) {
 		{"/api/traces/" + id, url.Values{"raw": {"true"}}},
 		{"/api/traces/0000000000000001", nil},
 		{"/api/traces/xyz", nil},
-		{"/api/traces/", nil},
 		{"/api/traces", url.Values{"traceID": {id, "1"}}},
 		{"/api/traces", span("service", "frontend")},
 		{"/api/traces", span("service", "frontend", "operation", "GET")},
