@@ -38,7 +38,7 @@ type CacheConfig struct {
 
 // LogConfig is the decision_log section.
 type LogConfig struct {
-	// Sinks are where JSON lines go: stdout, or file:<path>. Without one the last decisions are kept in memory only.
+	// Sinks are where JSON lines go: stdout, or file:<path>; or opa: OPA's decision_logs plugin as opa_config has it, with the mask and drop policies of the bundles. Without one the last decisions are kept in memory only.
 	Sinks []string `mapstructure:"sinks"`
 	// Keep is how many of the last decisions stay in memory, for the admin endpoint.
 	Keep int `mapstructure:"keep"`

@@ -26,8 +26,8 @@ max_evaluations: 0 is not more than 0
 cache.max_size_mib: 0 is not more than 0
 cache.max_key_bytes: 0 is not more than 0
 cache.max_ttl: -1ns is negative
-decision_log.sinks[1]: "file:" is not stdout or file:<path>
-decision_log.sinks[2]: "syslog" is not stdout or file:<path>
+decision_log.sinks[1]: "file:" is not stdout, file:<path> or opa
+decision_log.sinks[2]: "syslog" is not stdout, file:<path> or opa
 decision_log.keep: -1 is negative
 decision_log.queue_size: 0 is not more than 0
 decision_log.input_sample: 2 is not between 0 and 1

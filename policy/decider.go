@@ -23,6 +23,9 @@ type Options struct {
 	Stdout  io.Writer        // of the decision log
 	Quotas  mesh.Limiter     // charges what decisions name; without one a decision that names quotas is a failure
 	Now     func() time.Time // nil for time.Now
+	// OPA takes the records of the sink opa, one at a time and never while a
+	// proxy waits. The record and the verdict, nil for a failure, are lent.
+	OPA func(context.Context, *Record, *mesh.Verdict) error
 }
 
 // Decider answers queries. It implements [mesh.Decider]; all methods may be
@@ -68,7 +71,7 @@ func New(cfg Config, opts Options) (*Decider, error) {
 	d.limit = newLimiter(cfg.MaxEvaluations, cfg.EvaluationTimeout)
 	d.m = newMetrics(opts.Metrics, d)
 	var err error
-	if d.log, err = newDecisionLog(cfg.DecisionLog, d.m, opts.Log, opts.Stdout); err != nil {
+	if d.log, err = newDecisionLog(cfg.DecisionLog, d.m, opts); err != nil {
 		return nil, fmt.Errorf("policy.decision_log: %w", err)
 	}
 	d.shadow = newShadow(cfg.Shadow, d)

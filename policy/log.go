@@ -3,9 +3,11 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ type decisionLog struct {
 	m      *metrics
 	log    *slog.Logger
 	stdout io.Writer
+	opa    func(context.Context, *Record, *mesh.Verdict) error
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -32,6 +35,7 @@ type decisionLog struct {
 
 	writing sync.Mutex // held by the worker while it writes, and by a reload
 	sinks   map[string]io.WriteCloser
+	hands   bool // records to opa
 	lines   []byte
 
 	kept ring[Record]
@@ -57,19 +61,23 @@ type entry struct {
 	omitted    string
 }
 
-func newDecisionLog(cfg LogConfig, m *metrics, log *slog.Logger, stdout io.Writer) (*decisionLog, error) {
-	l := &decisionLog{m: m, log: log, stdout: stdout, wake: make(chan struct{}, 1)}
+func newDecisionLog(cfg LogConfig, m *metrics, opts Options) (*decisionLog, error) {
+	l := &decisionLog{m: m, log: opts.Log, stdout: opts.Stdout, opa: opts.OPA, wake: make(chan struct{}, 1)}
 	return l, l.configure(cfg)
 }
 
 func (l *decisionLog) configure(cfg LogConfig) error {
+	hands := slices.Contains(cfg.Sinks, SinkOPA)
+	if hands && l.opa == nil {
+		return errors.New("sinks: nothing takes what goes to opa")
+	}
 	sinks, err := openSinks(cfg.Sinks, l.stdout)
 	if err != nil {
 		return err
 	}
 	l.writing.Lock()
 	old := l.sinks
-	l.sinks = sinks
+	l.sinks, l.hands = sinks, hands
 	l.kept.resize(cfg.Keep)
 	l.writing.Unlock()
 	l.mu.Lock()
@@ -170,8 +178,8 @@ func (l *decisionLog) flush(next []entry) []entry {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	lines := l.lines[:0]
-	skip := 0
-	if len(l.sinks) == 0 {
+	skip, failed := 0, 0
+	if len(l.sinks) == 0 && !l.hands {
 		skip = len(batch) - l.kept.cap() // nobody would see them
 	}
 	for i := max(0, skip); i < len(batch); i++ {
@@ -179,8 +187,16 @@ func (l *decisionLog) flush(next []entry) []entry {
 		if len(l.sinks) > 0 {
 			lines = r.appendLine(lines)
 		}
+		if l.hands {
+			if err := l.hand(&r, batch[i].verdict); err != nil {
+				if failed++; failed == 1 {
+					l.log.Warn("Handing decisions to OPA's decision_logs", "err", err)
+				}
+			}
+		}
 		l.kept.add(r)
 	}
+	l.m.logWriteErrors.Add(float64(failed))
 	for name, w := range l.sinks {
 		if _, err := w.Write(lines); err != nil {
 			l.m.logWriteErrors.Add(float64(len(batch)))
@@ -195,6 +211,15 @@ func (l *decisionLog) flush(next []entry) []entry {
 	}
 	clear(batch)
 	return batch[:0]
+}
+
+// handTimeout is what OPA's plugin may take of the worker's time for a record.
+const handTimeout = time.Second
+
+func (l *decisionLog) hand(r *Record, v *mesh.Verdict) error {
+	ctx, cancel := context.WithTimeout(context.Background(), handTimeout)
+	defer cancel()
+	return l.opa(ctx, r, v)
 }
 
 func (e *entry) record() Record {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,5 +191,55 @@ func TestFileSink(t *testing.T) {
 	cfg.DecisionLog.Sinks = []string{"file:" + filepath.Join(path, "below")}
 	if _, err := New(cfg, Options{Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("a file that cannot be opened was accepted")
+	}
+}
+
+// Nobody waits for what takes records: not even if it takes none.
+func TestOPASinkIsOffTheRequestPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.DecisionLog.Sinks, cfg.DecisionLog.QueueSize = []string{SinkOPA}, 2
+		reg := prometheus.NewRegistry()
+		stuck := make(chan struct{})
+		d, err := New(cfg, Options{Metrics: reg, Log: slog.New(slog.DiscardHandler), OPA: func(_ context.Context, r *Record, v *mesh.Verdict) error {
+			<-stuck
+			if r.ID == "" || v == nil {
+				t.Errorf("got %+v, %+v", r, v)
+			}
+			return errors.New("full")
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Activate(allowAlice())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- d.Run(ctx) }()
+		began := time.Now()
+		for n := range 10 {
+			decide(t, d, input(t, `{"user": "%d"}`, n))
+			if n == 1 {
+				time.Sleep(time.Second) // in the bubble: the worker takes two and is stuck
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("decisions took %s", took)
+		}
+		if n := value(t, reg, "decision_log_records_total", LabelResult, "queue_full"); n != 6 {
+			t.Errorf("%v dropped; want 6", n)
+		}
+		close(stuck)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := value(t, reg, "decision_log_records_total", LabelResult, "write_error"); n != 4 {
+			t.Errorf("%v write errors; want 4", n)
+		}
+	})
+	cfg := DefaultConfig()
+	cfg.DecisionLog.Sinks = []string{SinkOPA}
+	if _, err := New(cfg, Options{Metrics: prometheus.NewRegistry()}); err == nil {
+		t.Error("a sink that nobody takes from")
 	}
 }

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// SinkOPA is the sink that hands records to [Options.OPA] instead of writing
+// lines.
+const SinkOPA = "opa"
+
 // sink is where lines of the decision log go.
 type sink struct {
 	name string // as configured
@@ -15,13 +19,13 @@ type sink struct {
 }
 
 func parseSink(s string) (sink, error) {
-	if s == "stdout" {
+	if s == "stdout" || s == SinkOPA {
 		return sink{name: s}, nil
 	}
 	if path, ok := strings.CutPrefix(s, "file:"); ok && path != "" {
 		return sink{s, path}, nil
 	}
-	return sink{}, fmt.Errorf("%q is not stdout or file:<path>", s)
+	return sink{}, fmt.Errorf("%q is not stdout, file:<path> or opa", s)
 }
 
 // open returns what lines are written to. A file is appended to and, as it may
@@ -48,6 +52,9 @@ func openSinks(specs []string, stdout io.Writer) (map[string]io.WriteCloser, err
 		s, err := parseSink(spec)
 		if err != nil {
 			return nil, errors.Join(err, closeSinks(out))
+		}
+		if s.name == SinkOPA {
+			continue
 		}
 		if out[spec], err = s.open(stdout); err != nil {
 			delete(out, spec)

@@ -27,7 +27,7 @@ func (d *daemon) drain(r *running) error {
 	var wg sync.WaitGroup
 	var policyErr error
 	wg.Go(func() {
-		policyErr = errors.Join(r.checks.stop(), r.forward.stop(), r.limiting.stop(), r.limits.stop(), r.rules.stop(), r.decider.stop())
+		policyErr = errors.Join(r.checks.stop(), r.forward.stop(), r.limiting.stop(), r.limits.stop(), r.decider.stop(), r.rules.stop())
 		// Last: nobody charges any more, so what was taken ahead can go back.
 		policyErr = errors.Join(policyErr, r.quotas.stop())
 	})

@@ -18,7 +18,8 @@ type following struct {
 	name    string // enforced, shadow: in metrics and the log
 	cfg     opa.Config
 	publish func(*opa.Generation)
-	failed  func(error) // there is no generation, and why
+	failed  func(error)       // there is no generation, and why
+	loading func(*opa.Loader) // what loads from now on; nil for nothing
 	own     prometheus.Registerer
 	log     *slog.Logger
 }
@@ -45,6 +46,8 @@ func (f *following) run(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
+	f.loading(l)
+	defer f.loading(nil)
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
 	tick := time.NewTicker(200 * time.Millisecond)

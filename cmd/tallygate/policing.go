@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,6 +33,8 @@ type policing struct {
 	log     *telemetry.Log
 	sources chan ruleSources // what runRules is to load from now on
 	first   ruleSources
+
+	loader atomic.Pointer[opa.Loader] // of the enforced policies; nil for none
 }
 
 // ruleSources are where the enforced and the candidate policy come from.
@@ -47,7 +50,7 @@ func sourcesOf(cfg *config.Config) ruleSources {
 func newPolicing(cfg *config.Config, d *daemon, own prometheus.Registerer) (*policing, error) {
 	p := &policing{own: own, ready: d.ready, log: d.log, sources: make(chan ruleSources, 1), first: sourcesOf(cfg)}
 	var err error
-	p.decider, err = policy.New(cfg.Policy.Get().Decider, policy.Options{Metrics: own, Log: d.log.Logger, Stdout: os.Stdout, Quotas: d.quotas})
+	p.decider, err = policy.New(cfg.Policy.Get().Decider, policy.Options{Metrics: own, Log: d.log.Logger, Stdout: os.Stdout, Quotas: d.quotas, OPA: p.logDecision})
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +111,7 @@ func (p *policing) follow(ctx context.Context, src ruleSources) {
 			p.decider.Activate(rules{g})
 			p.ready.Pass("policy", "revision "+g.Revision)
 		},
+		loading: p.loader.Store,
 		failed: func(err error) {
 			if _, ok := p.decider.Revision(); !ok {
 				p.ready.Set("policy", err)
@@ -122,6 +126,7 @@ func (p *policing) followCandidate(ctx context.Context, src ruleSources) {
 		name: "shadow", cfg: src.candidate, own: p.own, log: p.log.Logger,
 		publish: func(g *opa.Generation) { p.decider.ActivateShadow(rules{g}) },
 		failed:  func(error) {},
+		loading: func(*opa.Loader) {},
 	}
 	f.run(ctx)
 }

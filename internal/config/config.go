@@ -107,7 +107,13 @@ type Policy struct {
 }
 
 // Validate returns every problem of both parts.
-func (c *Policy) Validate() error { return errors.Join(c.OPA.Validate(), c.Decider.Validate()) }
+func (c *Policy) Validate() error {
+	errs := []error{c.OPA.Validate(), c.Decider.Validate()}
+	if slices.Contains(c.Decider.DecisionLog.Sinks, policy.SinkOPA) && c.OPA.OPAConfig == "" {
+		errs = append(errs, errors.New("decision_log.sinks: opa needs opa_config with decision_logs"))
+	}
+	return errors.Join(errs...)
+}
 
 // Planes.
 const (

@@ -18,7 +18,7 @@ import (
 type Event struct {
 	ID         string
 	TraceID    string
-	Entrypoint string // as asked for; "" is the default one
+	Entrypoint string // by its name; what has none is the default one
 	Revision   string
 	Time       time.Time
 	Input      json.RawMessage // nil for none
@@ -43,9 +43,9 @@ func (l *Loader) LogDecision(ctx context.Context, ev *Event) error {
 		return ErrNoDecisionLogs
 	}
 	m := l.bundles.manager
-	rule := l.cfg.Entrypoint
-	if ev.Entrypoint != "" {
-		rule = l.cfg.Entrypoints[ev.Entrypoint]
+	rule, ok := l.cfg.Entrypoints[ev.Entrypoint]
+	if !ok {
+		rule = l.cfg.Entrypoint
 	}
 	info := &server.Info{
 		DecisionID: ev.ID,
