@@ -43,6 +43,9 @@ func TestHostileRequests(t *testing.T) {
 		return req
 	}
 	check("10 MB of body", codes.ResourceExhausted, with(func(h *authv3.AttributeContext_HttpRequest) { h.RawBody = make([]byte, 10<<20) }))
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_frames_refused_total", frameTooLarge); n != 1 {
+		t.Errorf("frames that are too large: %v; want 1", n)
+	}
 	check("3 MB of JSON", codes.OK, with(func(h *authv3.AttributeContext_HttpRequest) {
 		h.Headers["content-type"], h.Body = "application/json", strings.Repeat("[", 3<<20)
 	}))

@@ -88,7 +88,7 @@ func newMetrics(reg prometheus.Registerer, l *ingest.InFlight) *metrics {
 	m := &metrics{
 		failures: vec(MetricFailures, "Checks that could not be judged and were answered as on_error says, by reason.",
 			failedError, failedDeadline, failedOverload, failedPanic),
-		frames: vec(MetricFramesRefused, "Messages that are no CheckRequest, by reason.", frameMalformed),
+		frames: vec(MetricFramesRefused, "Messages that are no CheckRequest, or too large for one, by reason.", frameMalformed, frameTooLarge),
 		requests: vec(MetricRequestsRefused,
 			"Requests denied because they could not be read, by what of them.",
 			string(badPath), string(badBody), string(badNested), string(badProxy), string(badHeader)),

@@ -110,13 +110,20 @@ func (s *Server) release(c *check) {
 	s.checks.Put(c)
 }
 
-const frameMalformed = "malformed"
+// Why a frame is refused, as metrics name it.
+const (
+	frameMalformed = "malformed"
+	frameTooLarge  = "too_large" // above max_recv_msg_size_mib
+)
 
 func (s *Server) serve(ctx context.Context, receive func(any) error) (any, error) {
 	start := time.Now()
 	c := s.begin()
 	defer s.release(c)
 	if err := receive(&c.frame); err != nil {
+		if status.Code(err) == codes.ResourceExhausted {
+			s.m.frames.WithLabelValues(frameTooLarge).Inc()
+		}
 		return nil, err
 	}
 	if !c.lens.reset(c.frame.Bytes()) {
