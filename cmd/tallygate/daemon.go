@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -117,7 +118,11 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 		return err
 	}
 	sink := &withSpans{next: d.labels, sink: d.tracing.sink}
-	if d.als, err = als.New(cfg.Ingest.ALS.Config, cfg.Labels, sink, books, log.Logger); err != nil {
+	logs := cfg.Ingest.ALS.Config
+	if logs.Decoders == 0 && cfg.RunsPolicy() {
+		logs.Decoders = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	if d.als, err = als.New(logs, cfg.Labels, sink, books, log.Logger); err != nil {
 		return fmt.Errorf("ingest.als: %w", err)
 	}
 	d.alsListener, err = ingest.NewGRPCServer(cfg.Ingest.ALS.GRPCConfig, ingest.GRPCOptions{
@@ -131,6 +136,9 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	handler, err := promexp.New(cfg.Prometheus.Config, d.table, books)
 	if err != nil {
 		return fmt.Errorf("prometheus: %w", err)
+	}
+	if cfg.RunsPolicy() {
+		handler.TakeTurns(d.als.Turn)
 	}
 	d.metrics = &lastScrape{Handler: handler}
 	d.metricsListener, err = ingest.NewHTTPServer(cfg.Prometheus.HTTPConfig, d.metrics.mux(), ingest.HTTPOptions{

@@ -29,6 +29,7 @@ type Handler struct {
 	formats []expfmt.Format
 
 	slots chan struct{} // one per scrape at a time
+	turns func() (give func())
 	text  *cache
 	proto *cache
 
@@ -94,6 +95,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.take()
 	defer h.put(s)
 
+	mine := h.turn(w)
+	defer mine.end()
 	// The order is what makes the books balance: the snapshot first.
 	h.table.Snapshot(&s.snapshot)
 	books, err := h.books.Gather()
@@ -118,15 +121,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(began.Add(h.cfg.ScrapeTimeout))
 
-	var to io.Writer = w
+	var to io.Writer = mine
 	if zip {
-		s.gzip.Reset(w)
+		s.gzip.Reset(mine)
 		to = s.gzip
 	}
 	err = h.write(s, to, r.Context(), format, books)
 	if err == nil && zip {
 		err = s.gzip.Close()
 	}
+	mine.end()
 	if err == nil {
 		err = control.Flush()
 	}

@@ -23,7 +23,8 @@ type Config struct {
 	// never for gateways.
 	AuthorityFallback bool `mapstructure:"authority_fallback"`
 	// Decoders is how many messages are worked on at once; 0 means one for each
-	// core that Go may use.
+	// core that Go may use, less one if the process also answers checks: that one
+	// is theirs, and scrapes then count as messages do.
 	Decoders int `mapstructure:"decoders"`
 	// MemoEntries caps how many distinct identities one stream remembers, about
 	// 700 bytes each.

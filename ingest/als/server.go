@@ -70,6 +70,13 @@ func New(cfg Config, labels []mesh.CustomLabel, sink mesh.Sink, reg prometheus.R
 	return s, nil
 }
 
+// Turn waits until fewer than Config.Decoders messages are worked on and takes
+// the place of one, for other work of the telemetry plane, until give is called.
+func (s *Server) Turn() (give func()) {
+	w := <-s.workers
+	return func() { s.workers <- w }
+}
+
 // SetLabels changes the custom labels for the messages that arrive from now on.
 func (s *Server) SetLabels(labels []mesh.CustomLabel) { s.labels.Store(newLabelSet(labels)) }
 

@@ -200,7 +200,9 @@ func (l *Loader) compile(ctx context.Context, from string) (*Generation, error) 
 		l.files, l.sum = src, src.digest
 	}
 	if l.bundles == nil {
-		return CompileSources(ctx, &l.cfg, l.files)
+		g, err := CompileSources(ctx, &l.cfg, l.files)
+		l.files = &Sources{digest: l.sum} // the rest is in the generation
+		return g, err
 	}
 	bundled, _ := l.bundles.latest()
 	if bundled == nil {
