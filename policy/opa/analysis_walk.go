@@ -153,7 +153,7 @@ func (a *analysis) data(s *scope, ref ast.Ref, pass bool) (o origins, exact bool
 		for _, r := range n.Values {
 			a.full(r)
 		}
-		if last || !ast.IsConstant(ref[i].Value) {
+		if last || !isString(ref[i]) { // other keys have several spellings
 			for _, child := range n.Children {
 				child.DepthFirst(func(n *ast.TreeNode) bool {
 					for _, r := range n.Values {
@@ -167,6 +167,11 @@ func (a *analysis) data(s *scope, ref ast.Ref, pass bool) (o origins, exact bool
 		n = n.Child(ref[i].Value)
 	}
 	return nil, true
+}
+
+func isString(t *ast.Term) bool {
+	_, ok := t.Value.(ast.String)
+	return ok
 }
 
 // complete reports whether rules make one document whose value is that of one

@@ -14,6 +14,7 @@ type generator struct {
 	lib   []string // rules of lib, as data.lib.x
 	rules []string // rules that may be referred to
 	funcs []string // functions of one argument
+	pairs []string // functions of two
 }
 
 var (
@@ -85,6 +86,12 @@ func (b *body) ref() string {
 		return g.pick(b.vars) + b.selectors(2)
 	case len(g.rules) > 0 && g.one(3):
 		return g.pick(g.rules) + b.selectors(2)
+	case len(g.funcs) > 0 && g.one(20):
+		return fmt.Sprintf("%s(input.%s)%s", g.pick(g.funcs), g.pick(tops), b.selectors(2))
+	case g.one(40):
+		return fmt.Sprintf(g.pick([]string{`{"a": input.%s}.a%s`, `[v | v := input.%s][0]%s`}), g.pick(tops), b.selectors(1))
+	case g.one(20):
+		return g.pick([]string{"whole", "part"}) + b.selectors(2) // imports
 	case len(g.lib) > 0 && g.one(6):
 		return "data.lib[" + b.term(0) + "]" + b.selectors(1)
 	case len(g.lib) > 0 && g.one(30):
@@ -104,9 +111,18 @@ func (b *body) term(depth int) string {
 		}
 		return b.ref()
 	}
-	switch g.IntN(14) {
+	switch g.IntN(17) {
 	case 0:
 		return b.constant()
+	case 14:
+		return fmt.Sprintf(`$"{%s}-{%s}"`, b.ref(), b.ref())
+	case 15:
+		if len(g.pairs) > 0 {
+			return fmt.Sprintf("%s(%s, %s)", g.pick(g.pairs), b.ref(), b.term(depth-1))
+		}
+		return b.ref()
+	case 16:
+		return fmt.Sprintf("{v | walk(%s, [_, v])}", b.ref())
 	case 1:
 		if len(g.funcs) > 0 {
 			return fmt.Sprintf("%s(%s)", g.pick(g.funcs), b.term(depth-1))
@@ -119,7 +135,7 @@ func (b *body) term(depth int) string {
 		return b.ref()
 	case 3:
 		key := g.pick([]string{`"a"`, `"b"`, `["a", "b"]`, `["c"]`, `[]`, b.ref()})
-		return fmt.Sprintf("object.get(%s, %s, %s)", b.ref(), key, b.constant())
+		return fmt.Sprintf("object.get(%s, %s, %s)", b.ref(), key, b.term(0))
 	case 4:
 		in := b.inner()
 		v := g.fresh("x")
@@ -138,7 +154,33 @@ func (b *body) term(depth int) string {
 
 func (b *body) literal(depth int) {
 	g := b.g
-	switch g.IntN(17) {
+	switch g.IntN(22) {
+	case 17:
+		in := b.inner()
+		v := g.fresh("u")
+		in.add("%s = %s", v, b.ref())
+		in.vars = append(in.vars, v)
+		in.literal(depth - 1)
+		b.add("not { %s }", in)
+	case 18:
+		b.negated = true
+		b.add("{ %s } %s { %s == %s }", b.ref(), g.pick([]string{"or", "or", "and"}), b.ref(), b.term(0))
+		b.negated = false
+	case 19:
+		v := g.fresh("x")
+		b.add("walk(%s, [_, %s])", b.ref(), v)
+		b.add("use(%s)", v)
+		b.vars = append(b.vars, v)
+	case 20:
+		b.add("%s == %s with %s", b.term(depth), b.term(0), b.mock())
+	case 21: // what one equation binds, another compares
+		v, w := g.fresh("u"), g.fresh("u")
+		b.add("%s", g.pick([]string{
+			fmt.Sprintf("%s = %s; [%s, %s] = [%s, 1]", v, b.ref(), v, w, b.ref()),
+			fmt.Sprintf("%s = %s; use(%s); %s := %s; %s = %s", v, b.ref(), v, w, b.ref(), v, w),
+			fmt.Sprintf("some %s in [%s]; %s = %s", v, b.ref(), v, b.ref()),
+			fmt.Sprintf("%s = %s; %s = %s", v, b.ref(), v, b.ref()),
+		}))
 	case 0, 1, 2:
 		v := g.fresh("v")
 		if g.one(4) {
@@ -212,6 +254,24 @@ func (b *body) literal(depth int) {
 	}
 }
 
+// mock replaces a function, built in or not, or a rule, in what precedes it.
+func (b *body) mock() string {
+	g := b.g
+	switch n := g.IntN(5); {
+	case n == 0 && len(g.funcs) > 1:
+		return fmt.Sprintf("%s as %s", g.pick(g.funcs), g.pick(g.funcs))
+	case n == 1 && len(g.pairs) > 0:
+		return fmt.Sprintf("%s as %s", g.pick(g.pairs), g.pick([]string{b.constant(), b.ref(), "data.lib.pair"}))
+	case n == 2:
+		return "object.get as data.lib.third"
+	case n == 3:
+		return "json.marshal as data.lib.first"
+	case len(g.rules) > 0:
+		return fmt.Sprintf("%s as %s", g.pick(g.rules), b.ref())
+	}
+	return "json.marshal as " + b.ref()
+}
+
 // result is a term that says much about what it is made from.
 func (b *body) result() string {
 	g := b.g
@@ -232,7 +292,18 @@ func (b *body) result() string {
 			return fmt.Sprintf("%s with %s as %s", subject, f, g.pick(g.funcs))
 		}
 	}
-	switch g.IntN(6) {
+	switch g.IntN(9) {
+	case 8:
+		return fmt.Sprintf(g.pick([]string{`[%s, %s]`, `{"a": %s, "b": %s}`, `{%s, %s}`, `[1 | use(%s); use(%s)]`}), subject, b.ref())
+	case 6:
+		return fmt.Sprintf("%s with %s", subject, b.mock())
+	case 7: // mocked in a call of an alias, and there alone
+		v := g.fresh("v")
+		b.add("%s := input%s", v, g.pick([]string{"", ".a", ".b", ".d"}))
+		return fmt.Sprintf("%s with %s", g.pick([]string{
+			"data.lib.calls", "data.lib.gets", // or in a rule that is asked for under the with
+			fmt.Sprintf(`object.get(%s, "a", "no")`, v), fmt.Sprintf("data.lib.any(%s)", v), fmt.Sprintf("data.lib.deep(%s)", v),
+		}), g.pick([]string{"object.get as data.lib.third", "json.marshal as data.lib.first", "data.lib.any as data.lib.deep", "data.lib.deep as data.lib.any", "data.lib.deep as data.lib.same"}))
 	case 0:
 		return fmt.Sprintf("%s with input.%s as %s", subject, g.pick([]string{"a", "b", "c.a", "a.b.c"}), b.term(0))
 	case 1:
@@ -244,7 +315,8 @@ func (b *body) result() string {
 	case 3:
 		return b.term(2)
 	case 4:
-		return fmt.Sprintf(`object.get(%s, %s, "no")`, subject, g.pick([]string{`"a"`, `["a", "b"]`, `["c"]`, `[]`, b.ref()}))
+		key := g.pick([]string{`"a"`, `["a", "b"]`, `["c"]`, `[]`, b.ref(), fmt.Sprintf(`["a", %s]`, b.ref())})
+		return fmt.Sprintf(`object.get(%s, %s, %s)`, subject, key, g.pick([]string{`"no"`, b.ref()}))
 	}
 	return subject
 }
@@ -270,7 +342,24 @@ func (g *generator) value(vars ...string) (value string, b *body) {
 }
 
 func (g *generator) rule(w *strings.Builder, pkg string) {
-	switch name := g.fresh("r"); g.IntN(9) {
+	switch name := g.fresh("r"); g.IntN(12) {
+	case 9: // keys before, at and behind what is fixed
+		v, b := g.value()
+		fmt.Fprintf(w, "%s[%s].b := %s if { %s }\n", name, b.term(0), v, b)
+		v, b = g.value()
+		fmt.Fprintf(w, "%s.a.b := %s if { %s }\n", name, v, b)
+		g.defined(name, pkg)
+	case 10: // keys that are no strings
+		for _, key := range []string{"[1]", `["x y"]`, "[[1]]"} {
+			v, b := g.value()
+			fmt.Fprintf(w, "%s%s := %s if { %s }\n", name, key, v, b)
+		}
+		g.defined(name, pkg)
+		for _, key := range []string{"[1]", `["x y"]`, "[[1]]"} {
+			g.rules = append(g.rules, "data."+pkg+"."+name+key)
+		}
+	case 11:
+		g.pair(w, name, pkg)
 	case 0, 1: // complete, maybe several, which may conflict
 		if g.one(3) {
 			fmt.Fprintf(w, "default %s := %s\n", name, g.pick(literals))
@@ -329,6 +418,21 @@ func (g *generator) function(w *strings.Builder, name, pkg string) {
 	g.funcs = append(g.funcs, "data."+pkg+"."+name)
 }
 
+func (g *generator) pair(w *strings.Builder, name, pkg string) {
+	for range 1 + g.IntN(2) {
+		args := g.pick([]string{"x, y", "x, y", "x, x", `"a", x`, "x, _", `x, {"a": y}`})
+		var vars []string
+		for _, v := range []string{"x", "y"} {
+			if strings.Contains(args, v) {
+				vars = append(vars, v)
+			}
+		}
+		v, b := g.value(vars...)
+		fmt.Fprintf(w, "%s(%s) := %s if { %s }\n", name, args, v, b)
+	}
+	g.pairs = append(g.pairs, "data."+pkg+"."+name)
+}
+
 func (g *generator) defined(name, pkg string) {
 	g.rules = append(g.rules, "data."+pkg+"."+name)
 	if pkg == "lib" {
@@ -336,17 +440,21 @@ func (g *generator) defined(name, pkg string) {
 	}
 }
 
+const imports = "import future.keywords\nimport input as whole\nimport input.a.b as part\n"
+
 // policy returns the modules of a random policy whose entrypoint is p.allow.
 func (g *generator) policy() map[string]string {
 	var lib, p strings.Builder
-	lib.WriteString("package lib\nuse(_) := true\nany(x) := json.unmarshal(json.marshal(x))\nsame(x) := x\n")
+	lib.WriteString("package lib\n" + imports + "use(_) := true\nany(x) := json.unmarshal(json.marshal(x))\nsame(x) := x\n" +
+		"deep(x) := x.a.b\nfirst(x) := sprintf(\"%v\", [x])\npair(x, y) := [x.a, y]\nthird(x, _, _) := x\n" +
+		"calls := deep(input.d)\ngets := object.get(input.b, \"a\", \"no\")\n")
 	for range g.IntN(3) {
 		all := g.lib
 		g.lib = nil // no reference to the whole package from within
 		g.rule(&lib, "lib")
 		g.lib = append(all, g.lib...)
 	}
-	p.WriteString("package p\nuse(_) := true\n")
+	p.WriteString("package p\n" + imports + "use(_) := true\n")
 	for range 1 + g.IntN(3) {
 		g.rule(&p, "p")
 	}
@@ -369,49 +477,4 @@ func (g *generator) policy() map[string]string {
 		p.WriteString("]\n")
 	}
 	return map[string]string{"lib.rego": lib.String(), "p.rego": p.String()}
-}
-
-// input returns a random input.
-func (g *generator) input() map[string]any {
-	m := map[string]any{}
-	for _, k := range tops {
-		if !g.one(6) {
-			m[k] = g.any(3)
-		}
-	}
-	return m
-}
-
-func (g *generator) any(depth int) any {
-	n := g.IntN(20)
-	if depth == 0 {
-		n = g.IntN(5)
-	}
-	switch n {
-	case 0:
-		return jsonNumber(g.pick([]string{"0", "1"}))
-	case 1:
-		return g.one(3)
-	case 2, 3:
-		return g.pick(keys)
-	case 4:
-		return nil
-	case 5, 6, 7:
-		s := []any{}
-		for range g.IntN(4) {
-			s = append(s, g.any(depth-1))
-		}
-		return s
-	default:
-		m := map[string]any{}
-		for _, k := range keys {
-			if !g.one(6) {
-				m[k] = g.any(depth - 1)
-			}
-		}
-		if g.one(5) {
-			m[g.pick([]string{"0", "1"})] = g.any(depth - 1)
-		}
-		return m
-	}
 }
