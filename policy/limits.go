@@ -71,7 +71,7 @@ func match(m *mesh.LimitMatch, v *mesh.Verdict, d *mesh.Descriptor) error {
 	if v.Allowed {
 		m.Quota = v.Quotas[0]
 		m.Quota.Cost *= min(d.Cost, math.MaxUint64/max(m.Quota.Cost, 1))
-		m.Quota.Refund, m.Quota.Overdraw = d.Refund, true
+		m.Quota.Refund, m.Quota.Overdraw = d.Refund, d.Cost > 1
 		return nil
 	}
 	m.Quota = mesh.Quota{Name: refusal, Cost: d.Cost, Refund: d.Refund}

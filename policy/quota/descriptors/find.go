@@ -109,8 +109,9 @@ func newQuota(name string, requests uint32, unit mesh.LimitUnit, multiplier uint
 		Name: name, Limit: uint64(requests), Per: period(unit, multiplier),
 		Cost: d.Cost, Refund: d.Refund,
 		// The use of a stream is told when it has ended, and counts also if it was
-		// more than was left.
-		Algorithm: mesh.FixedWindow, Overdraw: true,
+		// more than was left. A single hit is no such use: it may be charged to
+		// what was taken ahead of Redis, which an overdraft cannot.
+		Algorithm: mesh.FixedWindow, Overdraw: d.Cost > 1,
 	}
 }
 
