@@ -103,6 +103,7 @@ func (b *Bed) Restart(ctx context.Context, t *Tallygate) (err error) {
 	if t.Process, err = b.Start(ctx, "tallygate", nil, t.binary, "serve", "--config", t.Config); err != nil {
 		return err
 	}
+	b.onClose(t.end)
 	return t.until(ctx, "is ready", func(ctx context.Context) error {
 		_, err := httpGet(ctx, "http://"+t.Admin+"/readyz")
 		return err
