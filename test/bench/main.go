@@ -62,6 +62,7 @@ func run(ctx context.Context, args []string) error {
 		measure func(context.Context, options, *report) error
 	}{
 		{"throughput", measureThroughput},
+		{"spans", measureSpans},
 		{"latency", measureLatency},
 		{"scrape", measureScrapes},
 		{"headline", measureHeadline},

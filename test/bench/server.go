@@ -78,7 +78,7 @@ func startTallygate(ctx context.Context, binary string, sets ...string) (*server
 	}
 	args := []string{"serve", "--set", "red.zero_for=0s", "--set", "log.level=warn", "--set", "drain.final_scrape=0s", "--set", "planes=[telemetry]",
 		"--set", "ingest.als.endpoint=" + ports[0], "--set", "prometheus.endpoint=" + ports[1], "--set", "admin.endpoint=" + ports[2]}
-	for _, set := range sets {
+	for _, set := range append(withoutSpans, sets...) {
 		args = append(args, "--set", set)
 	}
 	s := &server{

@@ -88,6 +88,7 @@ type contestant struct {
 	entries int64 // per run
 	start   func(context.Context) (*server, error)
 	tuples  int
+	check   func(context.Context, *driven) error // of the server after all runs; nil for none
 	runs    []used
 }
 
@@ -138,7 +139,11 @@ func throughput(ctx context.Context, cs []*contestant, rounds int) (err error) {
 		}
 	}
 	for i, c := range cs {
-		if err := driven[i].verify(ctx); err != nil {
+		err := driven[i].verify(ctx)
+		if err == nil && c.check != nil {
+			err = c.check(ctx, driven[i])
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
