@@ -13,7 +13,8 @@ import (
 
 // attributes puts what an entry says under the names of OpenTelemetry's semantic
 // conventions (HTTP, RPC, network, as of 1.37), and what these have no name for
-// under the names of Envoy's own spans.
+// under the names of Envoy's own spans. What is as it nearly always is it leaves
+// out.
 type attributes struct{ pcommon.Map }
 
 // put leaves out what is empty.
@@ -57,7 +58,7 @@ func (a attributes) request(e *mesh.Entry, d *mesh.Detail, client, query bool) {
 		a.put("url.full", url)
 	}
 	a.put("url.path", path)
-	a.put("url.scheme", scheme(d))
+	a.put("url.scheme", d.Scheme)
 	if hasQuery {
 		a.put("url.query", rest)
 	}
@@ -99,7 +100,6 @@ func (a attributes) rpc(e *mesh.Entry, d *mesh.Detail) {
 
 func (a attributes) network(d *mesh.Detail, client bool) {
 	if d.HTTPVersion != "" {
-		a.PutStr("network.protocol.name", "http")
 		a.PutStr("network.protocol.version", d.HTTPVersion)
 	}
 	a.put("tls.protocol.version", d.TLSVersion)
@@ -108,8 +108,9 @@ func (a attributes) network(d *mesh.Detail, client bool) {
 		return
 	}
 	a.address("client", d.Client)
-	a.address("network.peer", d.Peer)
-	a.address("network.local", d.Local)
+	if d.Peer.Host != d.Client.Host {
+		a.address("network.peer", d.Peer)
+	}
 }
 
 // mesh adds who speaks to whom, and what Envoy's own spans say too.
@@ -131,13 +132,16 @@ func (a attributes) mesh(e *mesh.Entry, d *mesh.Detail) {
 	if e.Security != mesh.SecurityUnknown {
 		a.PutStr("connection.security_policy", e.Security.String())
 	}
-	a.PutStr("component", "proxy")
-	a.PutStr("response_flags", e.Flags.String())
-	a.put("response_code_details", d.CodeDetails)
+	if e.Flags != 0 {
+		a.PutStr("response_flags", e.Flags.String())
+	}
+	if d.CodeDetails != "via_upstream" {
+		a.put("response_code_details", d.CodeDetails)
+	}
 	a.put("upstream_cluster", d.UpstreamCluster)
 	a.put("route", d.Route)
 	a.put("guid:x-request-id", d.RequestID)
-	if d.Attempts > 0 {
+	if d.Attempts > 1 {
 		a.PutInt("upstream_request_attempts", int64(d.Attempts))
 	}
 	a.put("decision_id", d.DecisionID)

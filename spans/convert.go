@@ -37,7 +37,7 @@ func fill(s ptrace.Span, e *mesh.Entry, d *mesh.Detail, p *place, query bool) {
 		s.Attributes().PutStr("error.type", why)
 	}
 	a := attributes{s.Attributes()}
-	a.EnsureCapacity(40)
+	a.EnsureCapacity(28)
 	a.request(e, d, client, query)
 	if e.Protocol == mesh.ProtocolGRPC {
 		a.rpc(e, d)

@@ -69,15 +69,15 @@ func TestFill(t *testing.T) {
 		"_name": "GET", "_kind": "Client", "_status": "Unset", "_events": "2", "_state": "a=b", "_duration": "5ms",
 		"http.request.method": "GET", "http.response.status_code": 200, "url.full": "https://cart.shop:8080/items/7",
 		"url.path": "/items/7", "url.scheme": "https", "url.query": nil, "server.address": "cart.shop", "server.port": 8080,
-		"user_agent.original": "curl/8", "network.protocol.name": "http", "network.protocol.version": "1.1",
+		"user_agent.original": "curl/8", "network.protocol.version": "1.1",
 		"network.peer.address": "10.0.0.4", "network.peer.port": 8080, "client.address": nil, "http.request.resend_count": 2,
 		"http.request.size": 100, "http.response.size": 200, "source.workload": "frontend-v1", "source.principal": "spiffe://x/ns/shop/sa/frontend",
-		"destination.workload": nil, "destination.service": "cart.shop.svc.cluster.local", "response_flags": "-", "upstream_request_attempts": 3,
+		"destination.workload": nil, "destination.service": "cart.shop.svc.cluster.local", "response_flags": nil, "response_code_details": nil, "upstream_request_attempts": 3,
 		"decision_id": "d1", "policy_rule": "policy.rego:7", "guid:x-request-id": "r", "tls.protocol.version": "1.3", "error.type": nil, "reporter": "source",
 	})
 	f(as, true, m{"url.full": "https://cart.shop:8080/items/7?key=secret", "url.query": "key=secret"})
 	f(func(e *mesh.Entry, _ *mesh.Detail) { e.Reporter = mesh.ReporterDestination }, false, m{
-		"_kind": "Server", "url.full": nil, "client.address": "10.0.0.1", "network.peer.address": "10.0.0.2", "network.local.port": 80,
+		"_kind": "Server", "url.full": nil, "client.address": "10.0.0.1", "network.peer.address": "10.0.0.2",
 		"peer.service": "frontend", "http.request.resend_count": nil,
 	})
 	code := func(code uint32, r mesh.Reporter) func(*mesh.Entry, *mesh.Detail) {

@@ -16,7 +16,8 @@ type maker struct {
 	traces ptrace.Traces
 	n      int
 	scopes map[mesh.Peer]ptrace.SpanSlice
-	detail mesh.Detail // of the entry at hand
+	entry  mesh.Entry  // the entry at hand
+	detail mesh.Detail // of it
 }
 
 func newMaker(version string) *maker {

@@ -152,14 +152,15 @@ func (s *Sink) maker() *maker {
 
 // make makes a span of an entry. Its strings are those of one copy of the entry.
 func (s *Sink) make(mk *maker, b *mesh.Batch, e *mesh.Entry, set *settings) {
-	own := *e
+	own := &mk.entry
+	*own = *e
 	own.Wire = bytes.Clone(e.Wire)
 	d := &mk.detail
-	b.Details.ReadDetail(&own, d)
-	p := locate(&own, d, s.edges)
+	b.Details.ReadDetail(own, d)
+	p := locate(own, d, s.edges)
 	repeated := s.seen.distinct(&p, e.Reporter == mesh.ReporterSource, own.Wire)
-	span := mk.span(&own)
-	fill(span, &own, d, &p, set.cfg.Query)
+	span := mk.span(own)
+	fill(span, own, d, &p, set.cfg.Query)
 	if repeated {
 		span.Attributes().PutBool("tallygate.repeated", true)
 	}
