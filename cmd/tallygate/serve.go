@@ -48,7 +48,8 @@ request. With --config checks are answered only if there is a policy section.`,
 //	Envoy ──RLS───▶ limiting: listener ▶ server ────┴ limits ◀─────── envoyproxy/ratelimit's YAML
 //	          :8081
 //	Envoy ──ALS───▶ alsListener ▶ als ▶ labels ▶ table ┬▶ metrics ──▶ metricsListener ◀─ Prometheus
-//	          :9001        │                           └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
+//	          :9001        │ └▶ tracing: spans ─┐      └▶ pushing ──▶ hosted exporters ─▶ OTLP, remote write, …
+//	Zipkin, OTLP ─▶ tracing: receivers ─────────┴▶ hosted exporters ─▶ Jaeger, Cassandra, the local store, …
 //	Grafana ─HTTP─▶ storing: Jaeger's query API ▶ local store, Cassandra
 //	         :16686
 //	people ──HTTP─▶ admin ◀┴─ readiness, own metrics, configuration, connections
