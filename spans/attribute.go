@@ -150,6 +150,7 @@ func (a attributes) mesh(e *mesh.Entry, d *mesh.Detail) {
 
 // events are the moments of the request that came to be.
 func events(s ptrace.Span, e *mesh.Entry, d *mesh.Detail) {
+	s.Events().EnsureCapacity(len(d.Points))
 	for i, at := range d.Points {
 		if at < 0 || at > e.Duration && e.Duration > 0 {
 			continue

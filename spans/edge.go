@@ -1,11 +1,10 @@
 package spans
 
 import (
-	"hash/maphash"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -16,13 +15,20 @@ type edgeKey struct {
 	reporter            mesh.Reporter
 }
 
+// hash is of the handles, which are pointers to values that are there once and do
+// not move: far cheaper than of what they stand for, and every request asks.
+func (k *edgeKey) hash() uint64 {
+	source, destination := *(*uintptr)(unsafe.Pointer(&k.source)), *(*uintptr)(unsafe.Pointer(&k.destination))
+	h := (uint64(source)*0x9e3779b97f4a7c15 ^ uint64(destination)) * 0xc2b2ae3d27d4eb4f
+	return h>>32 ^ uint64(k.reporter)
+}
+
 // edge is what is learned of an edge. Its fields are written without a lock: a
 // lost update is one request less to learn from.
 type edge struct {
-	key   edgeKey
-	value atomic.Uint64 // p99.value
-	count atomic.Uint64
-	last  atomic.Int64 // Unix nanoseconds
+	key  edgeKey
+	p99  atomic.Uint64 // packed
+	last atomic.Int64  // Unix nanoseconds, to the second
 }
 
 // begin returns the estimate for a run of requests of the edge.
@@ -30,15 +36,16 @@ func (e *edge) begin() p99 {
 	if e == nil {
 		return p99{}
 	}
-	return p99{math.Float64frombits(e.value.Load()), e.count.Load()}
+	return unpack(e.p99.Load())
 }
 
 // end keeps what came of the estimate.
 func (e *edge) end(p p99, now int64) {
 	if e != nil {
-		e.value.Store(math.Float64bits(p.value))
-		e.count.Store(p.count)
-		e.last.Store(now)
+		e.p99.Store(p.pack())
+		if now-e.last.Load() > int64(time.Second) {
+			e.last.Store(now)
+		}
 	}
 }
 
@@ -50,7 +57,6 @@ const (
 
 // edges is a table of fixed size. An edge that finds no room is not learned from.
 type edges struct {
-	seed  maphash.Seed
 	slots [edgeSlots]atomic.Pointer[edge]
 
 	mu    sync.RWMutex
@@ -65,11 +71,11 @@ const (
 	roleReports
 )
 
-func newEdges() *edges { return &edges{seed: maphash.MakeSeed(), peers: map[mesh.Peer]role{}} }
+func newEdges() *edges { return &edges{peers: map[mesh.Peer]role{}} }
 
 // find returns the edge of a key, nil if there is no room for it.
 func (t *edges) find(k edgeKey, now int64) *edge {
-	base := maphash.Comparable(t.seed, k) % (edgeSlots / edgeWays) * edgeWays
+	base := k.hash() % (edgeSlots / edgeWays) * edgeWays
 	free := -1
 	for i := range edgeWays {
 		e := t.slots[base+uint64(i)].Load()

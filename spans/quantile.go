@@ -20,6 +20,16 @@ type p99 struct {
 	count uint64
 }
 
+// pack and unpack make one word of an estimate, which is read and written without
+// a lock. The count stays at 2³² - 1.
+func (p p99) pack() uint64 {
+	return uint64(math.Float32bits(float32(p.value)))<<32 | min(p.count, math.MaxUint32)
+}
+
+func unpack(x uint64) p99 {
+	return p99{float64(math.Float32frombits(uint32(x >> 32))), x & math.MaxUint32}
+}
+
 // observe returns the estimate after one more duration, and whether that was
 // longer. None is before there were enough.
 func (p p99) observe(d float64) (next p99, longer bool) {
