@@ -74,7 +74,6 @@ var (
 		"&var-source=${__data.fields.Source}&var-destination=${__data.fields.Destination}&var-service=${__data.fields.Service}"}
 	toWorkloadBoard = &board.Link{Title: "This workload", URL: "/d/" + uidWorkload + "?" + keepReporter +
 		"&var-namespace=${__data.fields.Namespace}&var-workload=${__data.fields.Workload}"}
-	toServiceBoard = &board.Link{Title: "This service", URL: "/d/" + uidService + "?" + keep + "&var-service=${__data.fields.Service}"}
 )
 
 // success is 1 less the share of requests that failed, by labels.

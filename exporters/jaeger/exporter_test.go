@@ -148,7 +148,7 @@ func TestHTTP(t *testing.T) {
 			t.Error(err, req.Header)
 		}
 		b := jaeger.NewBatch()
-		if err := b.Read(req.Context(), thrift.NewTBinaryProtocolTransport(&thrift.TMemoryBuffer{Buffer: bytes.NewBuffer(body)})); err != nil {
+		if err := b.Read(req.Context(), thrift.NewTBinaryProtocolConf(&thrift.TMemoryBuffer{Buffer: bytes.NewBuffer(body)}, nil)); err != nil {
 			t.Error(err)
 		}
 		r.take(b)
@@ -216,7 +216,7 @@ func listenUDP(t *testing.T, r *received) (addr string, largest func() int) {
 // readPacket reads a call of emitBatch.
 func readPacket(b []byte) (*jaeger.Batch, error) {
 	ctx := context.Background()
-	proto := thrift.NewTCompactProtocolFactory().GetProtocol(&thrift.TMemoryBuffer{Buffer: bytes.NewBuffer(b)})
+	proto := thrift.NewTCompactProtocolFactoryConf(nil).GetProtocol(&thrift.TMemoryBuffer{Buffer: bytes.NewBuffer(b)})
 	if name, _, _, err := proto.ReadMessageBegin(ctx); err != nil || name != "emitBatch" {
 		return nil, fmt.Errorf("message %q: %w", name, err)
 	}

@@ -31,7 +31,7 @@ func newHTTP(ctx context.Context, cfg *Config, host component.Host, set exporter
 
 func (s *overHTTP) send(ctx context.Context, b *jaeger.Batch) (int, error) {
 	buf := thrift.NewTMemoryBuffer()
-	if err := b.Write(ctx, thrift.NewTBinaryProtocolTransport(buf)); err != nil {
+	if err := b.Write(ctx, thrift.NewTBinaryProtocolConf(buf, nil)); err != nil {
 		return 0, consumererror.NewPermanent(fmt.Errorf("encoding Thrift: %w", err))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(buf.Bytes()))

@@ -36,7 +36,7 @@ func newUDP(cfg *Config, m *metrics) (sender, error) {
 	buf := thrift.NewTMemoryBufferLen(cfg.MaxPacketSize)
 	return &overUDP{
 		max: cfg.MaxPacketSize - overhead, metrics: m, client: client,
-		buf: buf, proto: thrift.NewTCompactProtocolFactory().GetProtocol(buf),
+		buf: buf, proto: thrift.NewTCompactProtocolFactoryConf(nil).GetProtocol(buf),
 	}, nil
 }
 

@@ -112,10 +112,9 @@ func TestLocalIsExact(t *testing.T) {
 	l, c := newTestLimiter(t, DefaultConfig())
 	r := rand.New(rand.NewPCG(9, 10))
 	want := map[mesh.QuotaID]state{}
-	now := c.t.UnixNano()
 	for i := range 200_000 {
 		c.t = c.t.Add(time.Duration(r.IntN(200)) * time.Microsecond)
-		now = c.t.UnixNano()
+		now := c.t.UnixNano()
 		q := perSecond("q", fmt.Sprint(r.IntN(1+i/10)), 1+uint64(r.IntN(3)))
 		q.Algorithm = mesh.Algorithm(r.IntN(2))
 		q.Identify(nil)

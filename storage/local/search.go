@@ -170,8 +170,7 @@ func (s *Store) collect(p uint32, block uint64, found []uint16, q *storage.Query
 // walk goes through the blocks of a partition that have all of some terms, from
 // the latest on.
 type walk struct {
-	all    [][]*termIter // each is met if one of its terms is
-	failed error
+	all [][]*termIter // each is met if one of its terms is
 }
 
 // termIter walks the blocks that have one term.
