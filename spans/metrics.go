@@ -6,6 +6,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Names of the metrics. Those by exporter are the books: sampled + recovered =
+// exported + dropped + queued.
+const (
+	MetricReceived    = "tallygate_spans_received_total"
+	MetricNative      = "tallygate_spans_native_total"
+	MetricSelected    = "tallygate_spans_selected_total"
+	MetricRateLimited = "tallygate_spans_rate_limited_total"
+	MetricSampled     = "tallygate_spans_sampled_total"
+	MetricRecovered   = "tallygate_spans_recovered_total"
+	MetricExported    = "tallygate_spans_exported_total"
+	MetricDropped     = "tallygate_spans_dropped_total"
+	MetricQueued      = "tallygate_spans_queued"
+)
+
+// Names of their labels.
+const (
+	LabelReason   = "reason"
+	LabelExporter = "exporter"
+)
+
 type metrics struct {
 	selected [numWhys]atomic.Uint64
 	over     [numWhys]atomic.Uint64
@@ -15,16 +35,16 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{received: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tallygate_spans_received_total",
+		Name: MetricReceived,
 		Help: "Spans received from proxies and applications that trace.",
 	})}
 	collectors := []prometheus.Collector{m.received, m.of(&m.native,
-		"tallygate_spans_native_total", "Requests that would have been sampled, but their proxy exported its own span (mode auto).", nil)}
+		MetricNative, "Requests that would have been sampled, but their proxy exported its own span (mode auto).", nil)}
 	for w := range numWhys {
-		labels := prometheus.Labels{"reason": w.String()}
+		labels := prometheus.Labels{LabelReason: w.String()}
 		collectors = append(collectors,
-			m.of(&m.selected[w], "tallygate_spans_selected_total", "Spans made of access-log entries, by the reason for which they were sampled.", labels),
-			m.of(&m.over[w], "tallygate_spans_rate_limited_total",
+			m.of(&m.selected[w], MetricSelected, "Spans made of access-log entries, by the reason for which they were sampled.", labels),
+			m.of(&m.over[w], MetricRateLimited,
 				"Times that a reason to sample was over its rate. The request may have been sampled for another reason.", labels))
 	}
 	for _, c := range collectors {

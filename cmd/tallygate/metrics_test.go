@@ -27,6 +27,8 @@ import (
 
 	"github.com/tallygate/tallygate/dashboards"
 	"github.com/tallygate/tallygate/dashboards/lint"
+	"github.com/tallygate/tallygate/mesh"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -55,7 +57,9 @@ func startEverything(t *testing.T) map[string]*exposed {
 	t.Helper()
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one.rego"), filepath.Join(dir, "two.rego")
-	policyFile(t, one, "alice")
+	if err := os.WriteFile(one, []byte(charged), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	policyFile(t, two, "bob")
 	p := startProc(t, everything, "policy.paths=["+one+"]", "policy.shadow.paths=["+two+"]")
 	chargeOnce(t, p.quotas)
@@ -79,6 +83,15 @@ func startEverything(t *testing.T) map[string]*exposed {
 	p.until("points are pushed", func() bool {
 		_, body := p.get(p.metricsURL())
 		return sum(body, `tallygate_push_points_total\{`) > 0
+	})
+
+	p.until("spans are exported", func() bool {
+		_, body := p.get(p.metricsURL())
+		return sum(body, `tallygate_spans_exported_total\{`) > 0
+	})
+	p.until("quotas are charged", func() bool {
+		_, body := p.get(p.adminURL("/metrics"))
+		return sum(body, `tallygate_quota_top_key_used_ratio\{`) >= 0 && strings.Contains(body, "tallygate_quota_answers_total{")
 	})
 
 	all := map[string]*exposed{}
@@ -110,6 +123,16 @@ ingest: {forward_auth: {mode: nginx}}
 exporters: {debug: {}}
 push: {interval: 1s, exporters: [debug]}
 spans: {flush_interval: 100ms, sampling: {head: {ratio: 1}}, exporters: [debug]}
+`
+
+// charged is a policy whose decisions name quotas.
+const charged = `package envoy.authz
+
+default allow := {"allowed": false, "quotas": [{"name": "strangers", "key": "all", "limit": 1000, "per": "1m"}]}
+
+allow := {"allowed": true, "quotas": [{"name": "per-user", "key": input.attributes.request.http.headers["x-user"], "limit": 1000, "per": "1m"}]} if {
+	input.attributes.request.http.headers["x-user"] == "alice"
+}
 `
 
 // mustSendTCP sends a connection that was opened and closed.
@@ -311,6 +334,10 @@ func TestBoardsExist(t *testing.T) {
 				}
 			}
 		}
+	}
+	// Of these a series begins with its first charge.
+	for s := mesh.QuotaLocal; s <= mesh.QuotaFailed; s++ {
+		known.Add(quota.MetricAnswers, quota.LabelSource, s.String())
 	}
 	var rules struct {
 		Groups []struct {

@@ -130,7 +130,7 @@ func (d *daemon) greet(w io.Writer) {
   Envoy       ask before each request (envoy.filters.http.ext_authz) at %s; the policy allows everything
               stream access logs (envoy.access_loggers.http_grpc) to %s; complete configurations: examples/%s
   Prometheus  scrape http://%s/metrics
-  Grafana     Istio's mesh, service and workload dashboards work on that Prometheus as they are
+  Grafana     tallygate dashboards export --dir grafana writes boards and alerts; Istio's dashboards work as they are
   Who reports tallygate doctor
 %s`, telemetry.ReadBuild().Version, d.policing.listener.Addr(), d.alsListener.Addr(), limits, d.metricsListener.Addr(), d.storing.greeting())
 }

@@ -49,15 +49,15 @@ func (a account) closed(f spans.Flow, b host.SpanBooks, e *spanExporter) account
 type spanBooks struct{ t *tracing }
 
 var (
-	sampledDesc   = bookDesc("sampled_total", "Spans made or received for this exporter.")
-	recoveredDesc = bookDesc("recovered_total", "Spans that were in the exporter's queue on disk when the process started. What was under way then is sent a second time.")
-	exportedDesc  = bookDesc("exported_total", "Spans that the exporter has sent.")
-	queuedDesc    = bookDesc("queued", "Spans that wait for the exporter, in its queue (of spans, with sizer: items) or under way.")
-	droppedDesc   = bookDesc("dropped_total", "Spans lost, by reason: too many waited, the queue was full, sending failed for good, or the process ended first.", "reason")
+	sampledDesc   = bookDesc(spans.MetricSampled, "Spans made or received for this exporter.")
+	recoveredDesc = bookDesc(spans.MetricRecovered, "Spans that were in the exporter's queue on disk when the process started. What was under way then is sent a second time.")
+	exportedDesc  = bookDesc(spans.MetricExported, "Spans that the exporter has sent.")
+	queuedDesc    = bookDesc(spans.MetricQueued, "Spans that wait for the exporter, in its queue (of spans, with sizer: items) or under way.")
+	droppedDesc   = bookDesc(spans.MetricDropped, "Spans lost, by reason: too many waited, the queue was full, sending failed for good, or the process ended first.", spans.LabelReason)
 )
 
 func bookDesc(name, help string, more ...string) *prometheus.Desc {
-	return prometheus.NewDesc("tallygate_spans_"+name, help, append([]string{"exporter"}, more...), nil)
+	return prometheus.NewDesc(name, help, append([]string{spans.LabelExporter}, more...), nil)
 }
 
 // Describe implements [prometheus.Collector].

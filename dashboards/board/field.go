@@ -45,6 +45,12 @@ func (p *Panel) overrides() list {
 	for _, name := range slices.Sorted(maps.Keys(p.Colours)) {
 		out = append(out, override(name, property("color", obj{"mode": "fixed", "fixedColor": p.Colours[name]})))
 	}
+	for _, s := range p.Shades {
+		out = append(out, obj{
+			"matcher":    obj{"id": "byRegexp", "options": s.Pattern},
+			"properties": list{property("color", obj{"mode": "shades", "fixedColor": s.Color})},
+		})
+	}
 	for _, c := range p.Columns {
 		var props list
 		if c.Unit != "" {

@@ -4,10 +4,12 @@ package board
 func (p *Panel) options() obj {
 	switch p.Kind {
 	case Graph:
-		return obj{
-			"legend":  obj{"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": list{"mean", "lastNotNull"}},
-			"tooltip": obj{"mode": "multi", "sort": "desc"},
+		// Below a narrow graph a table would show two lines and hide the rest.
+		legend := obj{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": list{}}
+		if p.Width >= 12 {
+			legend = obj{"displayMode": "table", "placement": "right", "showLegend": true, "calcs": list{"lastNotNull"}}
 		}
+		return obj{"legend": legend, "tooltip": obj{"mode": "multi", "sort": "desc"}}
 	case Stat:
 		return obj{
 			"reduceOptions": obj{"calcs": list{"lastNotNull"}, "fields": "", "values": false},

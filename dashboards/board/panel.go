@@ -50,11 +50,16 @@ type Panel struct {
 	Top float64
 	// Colours by series name, for those that mean good or bad.
 	Colours map[string]string
+	// Shades of one colour for all series whose names match.
+	Shades []Shade
 	// Columns of a table, in order; what is not named is not shown.
 	Columns []Column
 	// Links of all values.
 	Links []Link
 }
+
+// Shade is a colour for the names that a regular expression in slashes matches.
+type Shade struct{ Pattern, Color string }
 
 // Step is a threshold.
 type Step struct {

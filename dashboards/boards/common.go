@@ -15,6 +15,8 @@ const (
 	uidWorkload  = "tallygate-workload"
 	uidEdge      = "tallygate-edge"
 	uidPolicy    = "tallygate-policy"
+	uidQuotas    = "tallygate-quotas"
+	uidTraces    = "tallygate-traces"
 	uidTallygate = "tallygate-self"
 )
 
@@ -83,6 +85,13 @@ func success(m []promql.Matcher, by ...string) promql.Expr {
 	return promql.Less(promql.Number(1), promql.Div(failed, all))
 }
 
+// some are those of a rate that are more than nothing: a series stays a while when
+// its requests have ceased, and would be a row without figures.
+func some(rate promql.Expr) promql.Expr { return promql.Above(rate, promql.Number(0)) }
+
+// defined are those quantiles that are of something.
+func defined(q promql.Expr) promql.Expr { return promql.AtLeast(q, promql.Number(0)) }
+
 func quantile(q float64, m []promql.Matcher, by ...string) promql.Expr {
 	return promql.Quantile(q, promql.Sum(golden.Durations(m...).Bucket().Rate(interval), append([]string{golden.LE}, by...)...))
 }
@@ -111,6 +120,14 @@ func outcomes(m []promql.Matcher) []board.Target {
 }
 
 var outcomeColours = map[string]string{"answered": "green", "failed": "red", "denied": "orange"}
+
+// codeShades are the colours of legends that begin with protocol, code and gRPC
+// status.
+var codeShades = []board.Shade{
+	{Pattern: `/^http [123]|^grpc \d+ 0 /`, Color: "green"},
+	{Pattern: `/^http 4|^grpc \d+ (1|3|5|6|7|9|10|11|16) /`, Color: "blue"},
+	{Pattern: `/^http [05]|^grpc \d+ (2|4|8|12|13|14|15) /`, Color: "red"},
+}
 
 // Thresholds that several panels share.
 var (

@@ -26,7 +26,7 @@ func Edge() *board.Board {
 		),
 		Rows: []board.Row{
 			{Title: "How does $destination answer $source?", Panels: append(answerStats(m),
-				board.Panel{Kind: board.Graph, Title: "Which codes and flags?", Unit: board.PerSecond, Width: 12, Stack: true,
+				board.Panel{Kind: board.Graph, Title: "Which codes and flags?", Unit: board.PerSecond, Width: 12, Stack: true, Shades: codeShades,
 					Description: "Requests by protocol, code, gRPC status and Envoy's response flags. UH: no endpoint. UF: no connection. UT: timeout. UO: circuit breaker. URX: retries used up. DC: the caller left. UAEX: a policy denied it; see the board Policy.",
 					Targets:     []board.Target{{Legend: "{{" + golden.Protocol + "}} {{" + golden.Code + "}} {{" + golden.GRPCStatus + "}} {{" + golden.Flags + "}}", Expr: promql.Sum(all.Rate(interval), codes...)}}},
 				board.Panel{Kind: board.Graph, Title: "How long do requests take?", Unit: board.Milliseconds, Width: 12,

@@ -29,22 +29,22 @@ func Mesh() *board.Board {
 		Variables:   append(variables(), recorded()),
 		Rows: []board.Row{
 			{Title: "How is the mesh now?", Panels: []board.Panel{
-				{Kind: board.Stat, Title: "How many requests come?", Unit: board.PerSecond, Width: 4, Height: 5,
+				{Kind: board.Stat, Title: "How much traffic?", Unit: board.PerSecond, Width: 4, Height: 5,
 					Description: "Requests of HTTP and gRPC per second." + fromReports + " Nothing here means that no proxy reports: ask tallygate doctor.",
 					Targets:     []board.Target{{Expr: requests(), Legend: "requests"}}},
-				{Kind: board.Stat, Title: "Which share succeeds?", Unit: board.Ratio, Width: 4, Height: 5, Steps: successSteps,
+				{Kind: board.Stat, Title: "How much succeeds?", Unit: board.Ratio, Width: 4, Height: 5, Steps: successSteps,
 					Description: "1 less the share of requests that failed." + notBlamed + seeEdges,
 					Targets:     []board.Target{{Expr: share(requests, failed), Legend: "success"}}},
-				{Kind: board.Stat, Title: "How long do 99 % take at most?", Unit: board.Milliseconds, Width: 4, Height: 5, Steps: latencySteps,
+				{Kind: board.Stat, Title: "How long (p99)?", Unit: board.Milliseconds, Width: 4, Height: 5, Steps: latencySteps,
 					Description: "The 99th percentile of durations over all requests, estimated from buckets. When it is red, sort the table of workloads by p99.",
 					Targets:     []board.Target{{Expr: meshQuantile(0.99, m), Legend: "p99"}}},
-				{Kind: board.Stat, Title: "How many requests are denied?", Unit: board.PerSecond, Width: 4, Height: 5,
+				{Kind: board.Stat, Title: "How much is denied?", Unit: board.PerSecond, Width: 4, Height: 5,
 					Description: "Requests that ext_authz did not let pass. A jump after a change of policy is the policy's: the board Policy names the rule.",
 					Targets:     []board.Target{{Expr: meshRate(golden.RecordedDenied, m)(), Legend: "denied"}}},
-				{Kind: board.Stat, Title: "How many workloads answer?", Unit: board.Short, Width: 4, Height: 5,
+				{Kind: board.Stat, Title: "How many answer?", Unit: board.Short, Width: 4, Height: 5,
 					Description: "Workloads that were asked in the last minutes. When some are missing, ask tallygate doctor which proxies report.",
-					Targets:     []board.Target{{Expr: promql.Count(promql.Above(requests(golden.Destination, golden.DestinationNamespace), promql.Number(0))), Legend: "workloads"}}},
-				{Kind: board.Stat, Title: "How much does TCP carry?", Unit: board.BytesPerSecond, Width: 4, Height: 5,
+					Targets:     []board.Target{{Expr: promql.Count(some(requests(golden.Destination, golden.DestinationNamespace))), Legend: "workloads"}}},
+				{Kind: board.Stat, Title: "How much TCP?", Unit: board.BytesPerSecond, Width: 4, Height: 5,
 					Description: "Bytes of TCP connections per second in both directions. When it falls to nothing while connections stay open, look at the Edge board for who went quiet.",
 					Targets: []board.Target{{Legend: "TCP", Expr: promql.Sum(promql.Or(
 						promql.Select(red.MetricTCPSentBytes, m...).Rate(interval), promql.Relabel(promql.Select(red.MetricTCPReceivedBytes, m...).Rate(interval), "direction", "in", "", "")))}}},
@@ -69,10 +69,10 @@ func Mesh() *board.Board {
 				{Kind: board.Table, Title: "Which edge fails, is denied or slow?", Unit: board.Short, Width: 24, Height: 10, Columns: edge,
 					Description: "One row per caller, callee and service. Red is failed above 1 %: click it for the codes, the flags and the latency of that edge. A callee that is unknown was never reached.",
 					Targets: []board.Target{
-						{Instant: true, Expr: requests(byEdge...)},
-						{Instant: true, Expr: promql.Div(golden.OrZero(failed(byEdge...), requests(byEdge...)), requests(byEdge...))},
-						{Instant: true, Expr: promql.Div(meshRate(golden.RecordedDenied, m)(byEdge...), requests(byEdge...))},
-						{Instant: true, Expr: meshQuantile(0.99, m, byEdge...)},
+						{Instant: true, Expr: some(requests(byEdge...))},
+						{Instant: true, Expr: promql.Div(golden.OrZero(failed(byEdge...), requests(byEdge...)), some(requests(byEdge...)))},
+						{Instant: true, Expr: promql.Div(meshRate(golden.RecordedDenied, m)(byEdge...), some(requests(byEdge...)))},
+						{Instant: true, Expr: defined(meshQuantile(0.99, m, byEdge...))},
 					}},
 			}},
 			{Title: "Which workload?", Panels: []board.Panel{
@@ -153,11 +153,11 @@ func answers(by ...string) (out []board.Column) {
 func answerTargets(m []promql.Matcher, by ...string) []board.Target {
 	requests, failed := meshRate(golden.RecordedRequests, m), meshRate(golden.RecordedFailed, m)
 	out := []board.Target{
-		{Instant: true, Expr: requests(by...)},
-		{Instant: true, Expr: promql.Div(golden.OrZero(failed(by...), requests(by...)), requests(by...))},
+		{Instant: true, Expr: some(requests(by...))},
+		{Instant: true, Expr: promql.Div(golden.OrZero(failed(by...), requests(by...)), some(requests(by...)))},
 	}
 	for _, q := range []float64{0.5, 0.9, 0.95, 0.99} {
-		out = append(out, board.Target{Instant: true, Expr: meshQuantile(q, m, by...)})
+		out = append(out, board.Target{Instant: true, Expr: defined(meshQuantile(q, m, by...))})
 	}
 	return out
 }

@@ -40,9 +40,9 @@ func Service() *board.Board {
 				{Kind: board.Table, Title: "Whose calls fail?", Unit: board.Short, Width: 24, Height: 8, Columns: callers,
 					Description: "Callers of the service. When one row is red and others are not, the caller or its way is the cause; when all are, the service is.",
 					Targets: []board.Target{
-						{Instant: true, Expr: sum},
-						{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), sum)},
-						{Instant: true, Expr: quantile(0.99, m, by...)},
+						{Instant: true, Expr: some(sum)},
+						{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
+						{Instant: true, Expr: defined(quantile(0.99, m, by...))},
 					}},
 			}},
 			{Title: "Which part of it?", Panels: []board.Panel{
@@ -50,13 +50,13 @@ func Service() *board.Board {
 					Description: "Share of failed requests by workload and version. When only the new version is red, roll it back.",
 					Targets: []board.Target{{Legend: "{{" + golden.Destination + "}} {{" + golden.Version + "}}",
 						Expr: promql.Less(promql.Number(1), success(m, golden.Destination, golden.Version))}}},
-				{Kind: board.Graph, Title: "Which codes does it answer?", Unit: board.PerSecond, Width: 8, Stack: true,
+				{Kind: board.Graph, Title: "Which codes does it answer?", Unit: board.PerSecond, Width: 8, Stack: true, Shades: codeShades,
 					Description: "Requests by protocol, code, gRPC status and Envoy's response flags. 0 is no answer; the flags say who gave up: UF and UH no connection, UT a timeout, UAEX a denial.",
 					Targets: []board.Target{{Legend: "{{" + golden.Protocol + "}} {{" + golden.Code + "}} {{" + golden.GRPCStatus + "}} {{" + golden.Flags + "}}",
 						Expr: promql.Sum(all.Rate(interval), golden.Protocol, golden.Code, golden.GRPCStatus, golden.Flags)}}},
 				{Kind: board.Graph, Title: "Is every connection by mTLS?", Unit: board.PerSecond, Width: 8, Stack: true,
-					Description: "Requests by the security of their connection; only the callee knows it, so choose \"as seen by the callee\". When some are none, their callers have no identity: find them in the table of callers.",
-					Targets:     []board.Target{{Legend: "{{" + golden.Security + "}}", Expr: promql.Sum(all.Rate(interval), golden.Security)}}},
+					Description: "Requests by the security of their connection; only the callee knows it, so this is always as the callee sees it. When some are none, their callers have no identity: find them in the table of callers.",
+					Targets:     []board.Target{{Legend: "{{" + golden.Security + "}}", Expr: promql.Sum(golden.Requests(golden.AnySide(m)...).With(promql.Equal(golden.Reporter, "destination")).Rate(interval), golden.Security)}}},
 			}},
 		},
 	}
@@ -65,13 +65,13 @@ func Service() *board.Board {
 // answerStats are the three figures that boards on one thing begin with.
 func answerStats(m []promql.Matcher) []board.Panel {
 	return []board.Panel{
-		{Kind: board.Stat, Title: "How many requests come?", Unit: board.PerSecond, Width: 8, Height: 4,
+		{Kind: board.Stat, Title: "How many requests come?", Unit: board.PerSecond, Width: 8, Height: 5,
 			Description: "Requests per second." + fromReports + " Nothing means that nobody asks, or that no proxy on that side reports: try the other side.",
 			Targets:     []board.Target{{Legend: "requests", Expr: promql.Sum(golden.Requests(m...).Rate(interval))}}},
-		{Kind: board.Stat, Title: "Which share succeeds?", Unit: board.Ratio, Width: 8, Height: 4, Steps: successSteps,
+		{Kind: board.Stat, Title: "Which share succeeds?", Unit: board.Ratio, Width: 8, Height: 5, Steps: successSteps,
 			Description: "1 less the share of requests that failed." + notBlamed + " When it is red, the codes below say how and the callers say to whom.",
 			Targets:     []board.Target{{Legend: "success", Expr: success(m)}}},
-		{Kind: board.Stat, Title: "How long do 99 % take at most?", Unit: board.Milliseconds, Width: 8, Height: 4, Steps: latencySteps,
+		{Kind: board.Stat, Title: "How long do 99 % take at most?", Unit: board.Milliseconds, Width: 8, Height: 5, Steps: latencySteps,
 			Description: "The 99th percentile of durations, estimated from buckets." + seeTraces,
 			Targets:     []board.Target{{Legend: "p99", Expr: quantile(0.99, m)}}},
 	}

@@ -81,8 +81,8 @@ func edgeTargets(m []promql.Matcher) []board.Target {
 	by := []string{golden.Source, golden.Destination, golden.Service}
 	sum := promql.Sum(golden.Requests(m...).Rate(interval), by...)
 	return []board.Target{
-		{Instant: true, Expr: sum},
-		{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), sum)},
-		{Instant: true, Expr: quantile(0.99, m, by...)},
+		{Instant: true, Expr: some(sum)},
+		{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
+		{Instant: true, Expr: defined(quantile(0.99, m, by...))},
 	}
 }

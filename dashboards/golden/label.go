@@ -19,6 +19,10 @@ var (
 	Security             = mesh.LabelConnectionSecurityPolicy.String()
 )
 
+// WithoutSource matches the sources of quotas that stand in for the one that
+// cannot be asked.
+var WithoutSource = mesh.QuotaFallback.String() + "|" + mesh.QuotaFailed.String()
+
 // LE is the upper bound of a bucket.
 const LE = "le"
 

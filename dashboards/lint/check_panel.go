@@ -138,7 +138,7 @@ func checkUnit(d *Dashboard, complain func(string, ...any)) {
 func checkLegend(d *Dashboard, complain func(string, ...any)) {
 	for _, p := range d.Panels {
 		for _, t := range p.Targets {
-			if (p.Type == "timeseries" || p.Type == "stat" || p.Type == "heatmap") && t.LegendFormat == "" {
+			if t.Datasource.Type == "prometheus" && (p.Type == "timeseries" || p.Type == "stat" || p.Type == "heatmap") && t.LegendFormat == "" {
 				complain("%q %s has no legend", p.Title, t.RefID)
 			}
 		}

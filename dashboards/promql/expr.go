@@ -74,6 +74,9 @@ func Above(a, b Expr) Expr { return operate(">", a, b) }
 // Below keeps the series of a that are less than b.
 func Below(a, b Expr) Expr { return operate("<", a, b) }
 
+// AtLeast keeps the series of a that are b or greater, which NaN is not.
+func AtLeast(a, b Expr) Expr { return operate(">=", a, b) }
+
 // Is keeps the series of a that equal v.
 func Is(a Expr, v float64) Expr { return operate("==", a, Number(v)) }
 

@@ -1,13 +1,16 @@
 package rules
 
 import (
+	"github.com/tallygate/tallygate/dashboards/golden"
 	"github.com/tallygate/tallygate/dashboards/promql"
 	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/ingest/extauthz"
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/policy/opa"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
+	"github.com/tallygate/tallygate/spans"
 )
 
 const instance = "{{ $labels.instance }}"
@@ -57,6 +60,18 @@ func itself() Group {
 			Expr:        rises(checks("error_deny|error_response|shed"), "5m", extauthz.LabelOutcome),
 			Summary:     "Requests are refused without being judged at " + instance,
 			Description: "{{ $value | humanize }} checks could not be judged in the last 5m: {{ $labels.outcome }}.",
+		},
+		{
+			Alert: "TallygateQuotaSourceDown", Severity: Page,
+			Expr:        rises(promql.Select(quota.MetricAnswers, promql.Match(quota.LabelSource, golden.WithoutSource)), "5m", quota.LabelQuota, quota.LabelSource),
+			Summary:     "The source of quotas cannot be asked at " + instance,
+			Description: "{{ $value | humanize }} charges of {{ $labels.quota }} in the last 5m were answered without it ({{ $labels.source }}): its limit does not hold over all replicas.",
+		},
+		{
+			Alert: "TallygateSpansLost", Severity: Ticket,
+			Expr:        book(rises(promql.Select(spans.MetricDropped), "5m", spans.LabelExporter, spans.LabelReason)),
+			Summary:     "Spans are lost at " + instance,
+			Description: "{{ $value | humanize }} spans for {{ $labels.exporter }} were dropped in the last 5m: {{ $labels.reason }}.",
 		},
 		{
 			Alert: "TallygatePolicyRefused", Severity: Ticket, For: "1m",

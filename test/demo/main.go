@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tallygate/tallygate/dashboards"
 	"github.com/tallygate/tallygate/test/testbed"
 )
 
@@ -38,7 +39,7 @@ func main() {
 // run starts the picture, left to right, and shows it:
 //
 //	driver ─▶ client ─mTLS─▶ frontend ─mTLS─▶ backend      each beside an Envoy
-//	             └──────────────┴──── access logs ──┴──▶ tallygate ◀─ Prometheus ◀─ table
+//	             └──────────────┴─ access logs, checks ┴──▶ tallygate ◀─ Prometheus ◀─ table
 func run(ctx context.Context, opts options, out io.Writer) (err error) {
 	if opts.check && opts.length == 0 {
 		return errors.New("-check needs -for: it looks at the table at the end")
@@ -74,6 +75,7 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 		_, err := p.driver.Steady(ctx, opts.rate)
 		driven <- err
 	}()
+	go p.driver.Ask(ctx, 2, testbed.HostFrontend, "/admin/keys") // which the policy denies
 	rows := show(ctx, p.prometheus, newScreen(out))
 	if err := <-driven; err != nil {
 		return fmt.Errorf("driving: %w", err)
@@ -101,21 +103,31 @@ func start(ctx context.Context, bed *testbed.Bed, out io.Writer) (*picture, erro
 	if _, err := testbed.Build(); err != nil {
 		return nil, err
 	}
-	tg, err := bed.StartTallygate(ctx, testbed.TallygateConfig{})
+	checks, err := testbed.FreeAddr("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	step("tallygate takes access logs on %s", tg.ALS)
-	p := new(picture)
-	if p.prometheus, err = bed.StartPrometheus(ctx, testbed.PrometheusConfig{Targets: []string{tg.Metrics}}); err != nil {
+	cfg, err := policed(bed.Dir, checks)
+	if err != nil {
 		return nil, err
 	}
-	step("Prometheus scrapes it every second")
+	tg, err := bed.StartTallygate(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	step("tallygate takes access logs on %s and answers checks on %s", tg.ALS, checks)
+	p := new(picture)
+	if p.prometheus, err = bed.StartPrometheus(ctx, testbed.PrometheusConfig{
+		Targets: []string{tg.Metrics}, Admin: []string{tg.Admin}, Rules: string(dashboards.Rules()), Features: "exemplar-storage",
+	}); err != nil {
+		return nil, err
+	}
+	step("Prometheus scrapes it every second and has its rules")
 	ca, err := testbed.NewCA(filepath.Join(bed.Dir, "pki"))
 	if err != nil {
 		return nil, err
 	}
-	mesh, err := bed.StartMesh(ctx, ca, testbed.MeshConfig{Logs: []string{tg.ALS}})
+	mesh, err := bed.StartMesh(ctx, ca, testbed.MeshConfig{Logs: []string{tg.ALS}, Checks: checks})
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +135,10 @@ func start(ctx context.Context, bed *testbed.Bed, out io.Writer) (*picture, erro
 		step("Envoy of %-8s  %s  admin http://%s", s.Workload, s.Identity.URI, s.Admin)
 	}
 	if p.driver, err = mesh.Driver(); err != nil {
+		return nil, err
+	}
+	grafana, err := exportBoards(bed.Dir, p.prometheus.URL)
+	if err != nil {
 		return nil, err
 	}
 	promtool, err := bed.Cache.Path("promtool")
@@ -134,7 +150,11 @@ func start(ctx context.Context, bed *testbed.Bed, out io.Writer) (*picture, erro
   admin of tallygate   http://%s/
   Prometheus           %s   (its API; the package has no web pages)
                        %s query instant %s 'sum by (source_workload, response_code) (rate(istio_requests_total[15s]))'
+  boards               %s
+                       one of these loads them, with the data source, into a Grafana of yours (http://localhost:3000):
+                       docker run --network host -v %[6]s:%[6]s -e GF_PATHS_PROVISIONING=%[6]s/provisioning grafana/grafana
+                       GF_PATHS_PROVISIONING=%[6]s/provisioning grafana server --homepath /usr/share/grafana
 
-`, tg.Metrics, tg.Admin, p.prometheus.URL, promtool, p.prometheus.URL)
+`, tg.Metrics, tg.Admin, p.prometheus.URL, promtool, p.prometheus.URL, grafana)
 	return p, nil
 }

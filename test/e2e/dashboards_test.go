@@ -28,8 +28,13 @@ type policed struct {
 }
 
 const (
-	allowAll    = "package envoy.authz\n\ndefault allow := true\n"
-	denyDenied  = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.path, \"/denied\")\n"
+	allowAll   = "package envoy.authz\n\ndefault allow := true\n"
+	denyDenied = `package envoy.authz
+
+default allow := {"allowed": true, "quotas": [{"name": "everybody", "key": "all", "limit": 20, "per": "1s", "shadow": true}]}
+
+allow := false if startswith(input.attributes.request.http.path, "/denied")
+`
 	denyStatus  = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.path, \"/status\")\n"
 	denyBackend = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.host, \"backend.\")\n"
 )
@@ -51,8 +56,10 @@ func startPoliced(t *testing.T, enforced string) *policed {
 		Tallygate: testbed.TallygateConfig{
 			RED: object{"span_metrics": true},
 			More: object{
-				"policy": object{"paths": array{p.policy}, "shadow": object{"share": 1, "paths": array{candidate}}},
-				"ingest": object{"extauthz": object{"endpoint": checks}},
+				"policy":    object{"paths": array{p.policy}, "shadow": object{"share": 1, "paths": array{candidate}}},
+				"ingest":    object{"extauthz": object{"endpoint": checks}},
+				"exporters": object{"debug": object{}},
+				"spans":     object{"exporters": array{"debug"}, "sampling": object{"head": object{"ratio": 1}}},
 			},
 		},
 		Mesh:       testbed.MeshConfig{Checks: checks},
@@ -77,7 +84,7 @@ func (p *policed) enforce(t *testing.T, text string) {
 var chosen = map[string]string{
 	"namespace": testbed.Namespace, "workload": ".*", "reporter": "destination",
 	"service": ".*", "source": ".*", "destination": ".*",
-	"job": "tallygate", "admin_job": "tallygate-admin",
+	"job": "tallygate", "admin_job": "tallygate-admin", "quota": ".*", "trace_service": "frontend",
 	"__rate_interval": "10s", "__range": "5m",
 }
 

@@ -3,11 +3,13 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tallygate/tallygate/dashboards"
 	"github.com/tallygate/tallygate/test/components/component"
 )
 
@@ -31,4 +33,18 @@ func TestRules(t *testing.T) {
 	}
 	f("SUCCESS: ", "check", "rules", "files/tallygate.rules.yaml")
 	f("SUCCESS", "test", "rules", "rules/testdata/alerts.test.yaml")
+
+	// The example finds what is exported beside it.
+	dir := t.TempDir()
+	if _, err := (&dashboards.Export{Dir: filepath.Join(dir, "grafana")}).Write(); err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile(filepath.Join(root, "examples", "prometheus", "prometheus.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), example, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f("1 rule files found", "check", "config", filepath.Join(dir, "prometheus.yaml"))
 }
