@@ -127,6 +127,7 @@ var codeShades = []board.Shade{
 	{Pattern: `/^http [123]|^grpc \d+ 0 /`, Color: "green"},
 	{Pattern: `/^http 4|^grpc \d+ (1|3|5|6|7|9|10|11|16) /`, Color: "blue"},
 	{Pattern: `/^http [05]|^grpc \d+ (2|4|8|12|13|14|15) /`, Color: "red"},
+	{Pattern: `/ [A-Z,]*DC[A-Z,]*$/`, Color: "blue"}, // the caller left
 }
 
 // Thresholds that several panels share.

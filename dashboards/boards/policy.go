@@ -32,7 +32,7 @@ func Policy() *board.Board {
 				{Kind: board.Stat, Title: "How many checks?", Unit: board.PerSecond, Width: 4, Height: 5,
 					Description: "Checks answered per second. Nothing while requests flow: no ext_authz filter points here, or Envoy cannot connect and does what its failure_mode says.",
 					Targets:     []board.Target{{Legend: "checks", Expr: promql.Sum(checks.Rate(interval))}}},
-				{Kind: board.Stat, Title: "How much denied?", Unit: board.Ratio, Width: 4, Height: 5,
+				{Kind: board.Stat, Title: "What is denied?", Unit: board.Ratio, Width: 4, Height: 5,
 					Description: "Denials by a policy among all checks. A jump right after a new generation is the new policy's: see the rule below, and roll back by its files or bundle.",
 					Targets:     []board.Target{{Legend: "denied", Expr: promql.Div(promql.Sum(checks.With(promql.Equal(extauthz.LabelOutcome, "deny")).Rate(interval)), promql.Sum(checks.Rate(interval)))}}},
 				{Kind: board.Stat, Title: "Any pass unjudged?", Unit: board.PerSecond, Width: 4, Height: 5, Steps: anySteps,
@@ -41,7 +41,7 @@ func Policy() *board.Board {
 				{Kind: board.Stat, Title: "How long (p99)?", Unit: board.Seconds, Width: 4, Height: 5, Steps: board.Rising(0.01, 0.1),
 					Description: "From a check's arrival to its answer. Envoy gives up after its own timeout (200 ms by default). When it is red, look at evaluations and at the share of hits.",
 					Targets:     []board.Target{{Legend: "p99", Expr: promql.Quantile(0.99, promql.Sum(own(extauthz.MetricCheckDuration).Bucket().Rate(interval), golden.LE))}}},
-				{Kind: board.Stat, Title: "How much cached?", Unit: board.Ratio, Width: 4, Height: 5,
+				{Kind: board.Stat, Title: "What is cached?", Unit: board.Ratio, Width: 4, Height: 5,
 					Description: "Hits among all look-ups. Low with a policy that could be cached: tallygate policy deps says which input it reads, and what makes it not cacheable.",
 					Targets: []board.Target{{Legend: "hits", Expr: promql.Div(
 						promql.Sum(looked.With(promql.Equal(policy.LabelResult, "hit")).Rate(interval)), promql.Sum(looked.Rate(interval)))}}},

@@ -61,7 +61,7 @@ func Quotas() *board.Board {
 				{Kind: board.Table, Title: "Whose keys are used most?", Unit: board.Short, Width: 24,
 					Description: "The keys of each quota with the most charges, and how much of their limit they have used. Red: at the limit; tallygate quota get shows one on every replica, reset forgives it.",
 					Columns: []board.Column{
-						{Field: quota.LabelQuota, Title: "Quota"}, {Field: quota.LabelKey, Title: "Key"}, {Field: "instance", Title: "Replica"},
+						{Field: quota.LabelQuota, Title: "Quota"}, {Field: quota.LabelKey, Title: "Key", Width: 360}, {Field: "instance", Title: "Replica"},
 						{Field: "Value #A", Title: "Used", Unit: board.Ratio, Steps: board.Rising(0.8, 0.95)},
 						{Field: "Value #B", Title: "Charges", Unit: board.Short},
 					},

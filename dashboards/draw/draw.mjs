@@ -21,7 +21,7 @@ const { values: args } = parseArgs({
     out: { type: 'string', default: path.join(here, '../../docs/boards') },
     minutes: { type: 'string', default: '10' },
     width: { type: 'string', default: '1280' },
-    board: { type: 'string', multiple: true, default: ['mesh', 'service', 'workload', 'edge', 'policy', 'self'] },
+    board: { type: 'string', multiple: true, default: ['mesh', 'service', 'workload', 'edge', 'policy', 'quotas', 'traces', 'self'] },
   },
 });
 
@@ -29,10 +29,10 @@ const { values: args } = parseArgs({
 const chosen = {
   datasource: 'Tallygate Prometheus', namespace: '.*', 'label:namespace': 'All', workload: '.*', 'label:workload': 'All',
   reporter: 'source', 'label:reporter': 'the caller', job: 'tallygate', admin_job: 'tallygate-admin', recorded: '.+',
-  service: '.*', 'label:service': 'All', source: '.*', destination: '.*', __rate_interval: '20s', __range: '10m',
+  service: '.*', 'label:service': 'All', source: '.*', destination: '.*', quota: '.*', 'label:quota': 'All', trace_service: 'frontend', jaeger: 'Tallygate Jaeger', __rate_interval: '20s', __range: '10m',
 };
 const more = {
-  service: { service: 'frontend.*', 'label:service': 'frontend.shop.svc.cluster.local' },
+  service: { service: 'frontend.shop.svc.cluster.local' },
   workload: { workload: 'frontend-v1', 'label:workload': 'frontend-v1' },
   edge: { source: 'client-v1', destination: 'frontend-v1' },
   policy: { reporter: 'destination', 'label:reporter': 'the callee' },

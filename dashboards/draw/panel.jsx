@@ -72,8 +72,11 @@ export function Panel({ panel, range, values, width, height, done }) {
 }
 
 function draw(panel, data, range, width, height, theme) {
+  if (panel.datasource.type !== 'prometheus') {
+    return <Note height={height} text={'From the data source ' + panel.datasource.type + ': not drawn here'} />;
+  }
   if (data.length === 0 || data.every((f) => f.length === 0)) {
-    return <div style={{ display: 'grid', placeItems: 'center', height, color: theme.colors.text.secondary }}>No data</div>;
+    return <Note height={height} text="No data" />;
   }
   switch (panel.type) {
     case 'timeseries':
@@ -95,9 +98,10 @@ function draw(panel, data, range, width, height, theme) {
           getActions={() => []} cellHeight="sm" structureRev={1} />
       );
   }
-  return (
-    <div style={{ display: 'grid', placeItems: 'center', height, color: theme.colors.text.secondary }}>
-      Grafana's npm packages have no {panel.type}: not drawn here
-    </div>
-  );
+  return <Note height={height} text={"Grafana's npm packages have no " + panel.type + ': not drawn here'} />;
+}
+
+function Note({ height, text }) {
+  const theme = useTheme2();
+  return <div style={{ display: 'grid', placeItems: 'center', height, color: theme.colors.text.secondary }}>{text}</div>;
 }

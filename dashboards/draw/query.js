@@ -21,6 +21,9 @@ function legend(format, labels) {
 }
 
 export async function frames(panel, target, range, values) {
+  if (target.datasource.type !== 'prometheus') {
+    return [];
+  }
   const query = interpolate(target.expr, values);
   if (target.instant) {
     return [table(target, await get('/api/v1/query', { query, time: range.to / 1000 }))];
