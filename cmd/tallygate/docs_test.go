@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,6 +21,7 @@ var cannotRun = map[string]string{
 	"make ":                 "CI runs them; here they are looked up in the Makefile",
 	"GF_PATHS_PROVISIONING": "Grafana is not among the programs that tests can fetch; what it is given is checked in dashboards",
 	"docker run":            "neither are containers",
+	"tallygate trace ":      "they ask for traces that this instance does not have, or ask for ever; trace_test.go runs them; here their flags are looked up",
 }
 
 // readDocs returns every page that people read, by its path below the root.
@@ -89,6 +91,10 @@ func TestDocs(t *testing.T) {
 				if !bytes.Contains(makefile, []byte("\n"+target+":")) {
 					t.Errorf("%s: %s: the Makefile has no target %s", name, line, target)
 				}
+			case strings.HasPrefix(line, "tallygate ") && reason != "":
+				for _, problem := range unknownCommand(strings.TrimPrefix(line, "tallygate ")) {
+					t.Errorf("%s: %s: %s", name, line, problem)
+				}
 			case reason == "":
 				ran++
 				sh.run(name, line)
@@ -126,7 +132,7 @@ check) exec %[1]q "$@" --target %[3]s ;;
 serve) shift; exec %[1]q serve --set drain.final_scrape=0s --set ingest.als.endpoint=127.0.0.1:0 --set prometheus.endpoint=127.0.0.1:0 \
 	--set admin.endpoint=127.0.0.1:0 --set ingest.extauthz.endpoint=127.0.0.1:0 --set ingest.forward_auth.endpoint=127.0.0.1:0 \
 	--set receivers.zipkin.endpoint=127.0.0.1:0 --set receivers.otlp/grpc.protocols.grpc.endpoint=127.0.0.1:0 \
-	--set receivers.otlp/http.protocols.http.endpoint=127.0.0.1:0 "$@" ;;
+	--set receivers.otlp/http.protocols.http.endpoint=127.0.0.1:0 --set query.endpoint=127.0.0.1:0 --set ingest.ratelimit.endpoint=127.0.0.1:0 "$@" ;;
 *) exec %[1]q "$@" ;;
 esac
 `
@@ -165,7 +171,9 @@ func newShell(t *testing.T, admin, token, checks string) *shell {
 // finds something missing or denied has done its work.
 func (s *shell) run(page, line string) {
 	s.t.Helper()
-	cmd := exec.Command("sh", "-c", "exec "+line)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*testWait) // none goes on for ever
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+line)
 	cmd.Dir, cmd.Env = s.dir, s.env
 	out := &safeBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out

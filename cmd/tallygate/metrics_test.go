@@ -56,12 +56,16 @@ const (
 func startEverything(t *testing.T) map[string]*exposed {
 	t.Helper()
 	dir := t.TempDir()
-	one, two := filepath.Join(dir, "one.rego"), filepath.Join(dir, "two.rego")
+	one, two, limits := filepath.Join(dir, "one.rego"), filepath.Join(dir, "two.rego"), filepath.Join(dir, "limits.yaml")
+	if err := os.WriteFile(limits, []byte("domain: shop\ndescriptors: [{key: user, rate_limit: {unit: second, requests_per_unit: 5}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(one, []byte(charged), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	policyFile(t, two, "bob")
-	p := startProc(t, everything, "policy.paths=["+one+"]", "policy.shadow.paths=["+two+"]")
+	p := startProc(t, everything, "policy.paths=["+one+"]", "policy.shadow.paths=["+two+"]",
+		"ratelimit.paths=["+limits+"]", "ingest.ratelimit.endpoint=127.0.0.1:0")
 	chargeOnce(t, p.quotas)
 	c := p.checks(t)
 	p.until("checks are allowed, denied and judged by the candidate", func() bool {

@@ -4,6 +4,7 @@ import (
 	"github.com/tallygate/tallygate/dashboards/board"
 	"github.com/tallygate/tallygate/dashboards/golden"
 	"github.com/tallygate/tallygate/dashboards/promql"
+	"github.com/tallygate/tallygate/ingest/ratelimit"
 	"github.com/tallygate/tallygate/policy/quota"
 )
 
@@ -56,6 +57,24 @@ func Quotas() *board.Board {
 				{Kind: board.Graph, Title: "Who answers?", Unit: board.OpsPerSecond, Width: 8, Stack: true,
 					Description: "Charges by who answered: this process, a lease of Redis, Redis itself. fallback and failed: Redis cannot be asked. Many by redis itself: leases are too small for the traffic.",
 					Targets:     []board.Target{{Legend: "{{" + quota.LabelSource + "}}", Expr: promql.Sum(answers.With(chosenQuota).Rate(interval), quota.LabelSource)}}},
+			}},
+			{Title: "How are Envoy's rate limit requests answered?", Panels: []board.Panel{
+				{Kind: board.Graph, Title: "What became of the requests?", Unit: board.PerSecond, Width: 8, Stack: true,
+					Colours:     map[string]string{"ok": "green", "over_limit": "orange", "error_allow": "red", "error_deny": "purple"},
+					Description: "Answers of the RateLimitService by outcome. error_* are on_error's: the limits were not known; see the reasons beside. refused could not be read.",
+					Targets:     []board.Target{{Legend: "{{" + ratelimit.LabelOutcome + "}}", Expr: promql.Sum(own(ratelimit.MetricRequests).Rate(interval), ratelimit.LabelOutcome)}}},
+				{Kind: board.Graph, Title: "Why are limits not known?", Unit: board.PerSecond, Width: 8, Steps: anySteps,
+					Description: "Requests that were answered as on_error says, by reason. Red: deadline and overload are want of cores, or a slow Redis; error is in the log.",
+					Targets:     []board.Target{{Legend: "{{" + ratelimit.LabelReason + "}}", Expr: promql.Sum(own(ratelimit.MetricFailures).Rate(interval), ratelimit.LabelReason)}}},
+				{Kind: board.Graph, Title: "How long do answers take?", Unit: board.Seconds, Width: 8,
+					Description: "Quantiles from arrival to answer. Envoy waits 20 ms by default and then lets pass: when p99 comes near, look at what answers above.",
+					Targets:     ownQuantiles(own(ratelimit.MetricDuration))},
+				{Kind: board.Graph, Title: "Which limits are hit?", Unit: board.OpsPerSecond, Width: 12,
+					Description: "Hits by limit of the descriptors' YAML and what became of them. A limit that is over all the time is what its callers live by: raise it, or talk to them.",
+					Targets:     []board.Target{{Legend: "{{" + ratelimit.LabelLimit + "}} {{" + ratelimit.LabelResult + "}}", Expr: promql.Sum(own(ratelimit.MetricHits).Rate(interval), ratelimit.LabelLimit, ratelimit.LabelResult)}}},
+				{Kind: board.Graph, Title: "Do descriptors meet a limit?", Unit: board.OpsPerSecond, Width: 12, Stack: true,
+					Description: "Descriptors by whether a limit bears on them. When many are not matched, proxies send what no limit names: compare the route's actions with the YAML.",
+					Targets:     []board.Target{{Legend: "matched {{" + ratelimit.LabelMatched + "}}", Expr: promql.Sum(own(ratelimit.MetricDescriptors).Rate(interval), ratelimit.LabelMatched)}}},
 			}},
 			{Title: "Which key?", Panels: []board.Panel{
 				{Kind: board.Table, Title: "Whose keys are used most?", Unit: board.Short, Width: 24,

@@ -14,6 +14,11 @@ import (
 	"testing"
 	"time"
 
+	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/tallygate/tallygate/dashboards"
 	"github.com/tallygate/tallygate/dashboards/lint"
 	"github.com/tallygate/tallygate/test/testbed"
@@ -25,6 +30,7 @@ import (
 type policed struct {
 	*world
 	policy string // file of the enforced policy
+	limits string // address of the RateLimitService
 }
 
 const (
@@ -52,12 +58,20 @@ func startPoliced(t *testing.T, enforced string) *policed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p.limits, err = testbed.FreeAddr("127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	limits := filepath.Join(dir, "limits.yaml")
+	if err := os.WriteFile(limits, []byte("domain: shop\ndescriptors: [{key: user, rate_limit: {unit: second, requests_per_unit: 5}}]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	p.world = startWorld(t, worldConfig{
 		Tallygate: testbed.TallygateConfig{
 			RED: object{"span_metrics": true},
 			More: object{
 				"policy":    object{"paths": array{p.policy}, "shadow": object{"share": 1, "paths": array{candidate}}},
-				"ingest":    object{"extauthz": object{"endpoint": checks}},
+				"ingest":    object{"extauthz": object{"endpoint": checks}, "ratelimit": object{"endpoint": p.limits}},
+				"ratelimit": object{"paths": array{limits}},
 				"exporters": object{"debug": object{}},
 				"spans":     object{"exporters": array{"debug"}, "sampling": object{"head": object{"ratio": 1}}},
 			},
@@ -151,6 +165,7 @@ func TestDashboards(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go w.driver.Ask(ctx, 5, testbed.HostFrontend, "/denied/1")
+	go w.askLimits(ctx, t)
 	w.steady(t, 60, func() {
 		empty := map[int]error{}
 		for i := range queries {
@@ -185,6 +200,30 @@ func TestDashboards(t *testing.T) {
 		}
 		t.Logf("%d of %d queries have values; %d are empty for a reason", len(queries)-len(empty), len(queries), excused)
 	})
+}
+
+// askLimits asks the RateLimitService ten times a second, as an Envoy does.
+func (p *policed) askLimits(ctx context.Context, t *testing.T) {
+	conn, err := grpc.NewClient(p.limits, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	client := rlsv3.NewRateLimitServiceClient(conn)
+	for tick := time.NewTicker(100 * time.Millisecond); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		for _, key := range []string{"user", "nobody"} {
+			_, _ = client.ShouldRateLimit(ctx, &rlsv3.RateLimitRequest{Domain: "shop", Descriptors: []*ratelimitv3.RateLimitDescriptor{
+				{Entries: []*ratelimitv3.RateLimitDescriptor_Entry{{Key: key, Value: "alice"}}},
+			}})
+		}
+	}
 }
 
 // TestBreak: a healthy mesh in which one service breaks in one way after the
