@@ -38,7 +38,8 @@ type decisionLog struct {
 	hands   bool // records to opa
 	lines   []byte
 
-	kept ring[Record]
+	kept   ring[Record]
+	denied ring[Record] // among the kept ones they would soon be gone
 }
 
 // entry is a record before anything was made of it: it costs the request path a
@@ -79,6 +80,7 @@ func (l *decisionLog) configure(cfg LogConfig) error {
 	old := l.sinks
 	l.sinks, l.hands = sinks, hands
 	l.kept.resize(cfg.Keep)
+	l.denied.resize(min(cfg.Keep, keptDenials))
 	l.writing.Unlock()
 	l.mu.Lock()
 	l.cfg, l.mask = cfg, newMask(cfg.MaskHeaders, cfg.Mask)
@@ -182,8 +184,18 @@ func (l *decisionLog) flush(next []entry) []entry {
 	if len(l.sinks) == 0 && !l.hands {
 		skip = len(batch) - l.kept.cap() // nobody would see them
 	}
-	for i := max(0, skip); i < len(batch); i++ {
+	for i := range batch {
+		denied := batch[i].verdict != nil && !batch[i].verdict.Allowed
+		if i < skip && !denied {
+			continue
+		}
 		r := batch[i].record()
+		if denied {
+			l.denied.add(r)
+		}
+		if i < skip {
+			continue
+		}
 		if len(l.sinks) > 0 {
 			lines = r.appendLine(lines)
 		}
