@@ -40,6 +40,9 @@ type TallygateConfig struct {
 	ALS  obj // beside ingest.als.endpoint
 	RED  obj // beside red.zero_for
 	More obj // other top-level keys
+
+	Admin string // host:port; a free one if empty
+	Token string // of the admin endpoint; a new one if empty
 }
 
 // Build builds the binary, once per process, and returns where it is.
@@ -66,7 +69,11 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 		return nil, err
 	}
 	t := &Tallygate{binary: binary}
+	t.Admin = cfg.Admin
 	for _, addr := range []*string{&t.ALS, &t.Metrics, &t.Admin} {
+		if *addr != "" {
+			continue
+		}
 		if *addr, err = FreeAddr("127.0.0.1"); err != nil {
 			return nil, err
 		}
@@ -78,6 +85,12 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 		"red":        merge(obj{"zero_for": "1500ms"}, cfg.RED),
 		"prometheus": obj{"endpoint": t.Metrics},
 		"admin":      obj{"endpoint": t.Admin, "token_file": t.Token},
+	}
+	if cfg.Token != "" {
+		config["admin"] = obj{"endpoint": t.Admin, "token": cfg.Token}
+		if err := os.WriteFile(t.Token, []byte(cfg.Token), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	text, err := json.MarshalIndent(merge(config, cfg.More), "", "  ")
 	if err != nil {
