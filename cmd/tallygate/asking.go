@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -89,4 +92,9 @@ func warnSilent(w io.Writer, replicas []fleet.Replica) {
 			fmt.Fprintf(w, "tallygate: %s did not answer: %s\n", r.Name, r.Error)
 		}
 	}
+}
+
+// signalContext ends when ctx does, or the process is asked to end.
+func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/config"
+	"github.com/tallygate/tallygate/internal/tap"
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
@@ -40,6 +41,7 @@ type daemon struct {
 	labels          *relabeler
 	table           *red.Table
 	history         *red.History
+	tap             *tap.Tap
 	metrics         *lastScrape
 	metricsListener *ingest.HTTPServer
 	pushing         *pushing
@@ -50,6 +52,7 @@ type daemon struct {
 	// figures of this process only.
 	books, own *prometheus.Registry
 
+	closing chan struct{} // closed when streams of the admin endpoint are to end
 	admin   *admin.Server
 	ready   *admin.Readiness
 	reloads *telemetry.Reloads
@@ -57,7 +60,7 @@ type daemon struct {
 
 // newDaemon builds the stages and connects them; nothing runs yet.
 func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*daemon, error) {
-	d := &daemon{src: src, log: log, ready: &admin.Readiness{}, pushing: &pushing{log: log.Logger}}
+	d := &daemon{src: src, log: log, ready: &admin.Readiness{}, closing: make(chan struct{}), pushing: &pushing{log: log.Logger}}
 	d.cfg.Store(cfg)
 	d.ready.Set("serving", errors.New("starting"))
 
@@ -91,7 +94,6 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 		Metrics:    prometheus.Gatherers{own, books},
 		Readiness:  d.ready,
 		Config:     func() ([]byte, error) { return d.cfg.Load().YAML() },
-		Proxies:    d.proxies,
 		Log:        log.Logger,
 	}
 	if p := d.policing; p != nil {
@@ -117,7 +119,10 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	if d.tracing, err = newTracing(cfg, books, log.Logger); err != nil {
 		return err
 	}
-	sink := &withSpans{next: d.labels, sink: d.tracing.sink}
+	if d.tap, err = tap.New(cfg.Tap, own); err != nil {
+		return err
+	}
+	sink := &tapped{next: &withSpans{next: d.labels, sink: d.tracing.sink}, tap: d.tap}
 	logs := cfg.Ingest.ALS.Config
 	if logs.Decoders == 0 && cfg.RunsPolicy() {
 		logs.Decoders = max(1, runtime.GOMAXPROCS(0)-1)
@@ -156,15 +161,6 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 
 // grace is how long a stage may take to stop; a reload changes it.
 func (d *daemon) grace() time.Duration { return d.cfg.Load().Drain.Timeout }
-
-// proxies is what doctor asks for.
-func (d *daemon) proxies() any {
-	r := proxiesReport{Instance: d.instance(), Version: telemetry.ReadBuild().Version}
-	if d.als != nil {
-		r.Proxies = d.als.Connections()
-	}
-	return r
-}
 
 // instance tells this process from its replicas, as Prometheus does: host:port
 // of /metrics.

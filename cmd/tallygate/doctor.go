@@ -16,14 +16,8 @@ import (
 
 	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/internal/admin"
+	"github.com/tallygate/tallygate/internal/fleet"
 )
-
-// proxiesReport is the answer of /api/v1/proxies.
-type proxiesReport struct {
-	Instance string           `json:"instance"` // host name of the replica
-	Version  string           `json:"version"`
-	Proxies  []als.Connection `json:"proxies"`
-}
 
 func newDoctorCommand() *cobra.Command {
 	var (
@@ -81,8 +75,8 @@ something is missing.`,
 }
 
 // askAll asks every instance and returns the answers there are.
-func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]proxiesReport, error) {
-	reports := []proxiesReport{}
+func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]fleet.Proxies, error) {
+	reports := []fleet.Proxies{}
 	var errs []error
 	for _, server := range servers {
 		for _, address := range admin.Replicas(ctx, server) {
@@ -92,8 +86,8 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 				errs = append(errs, err)
 				continue
 			}
-			var r proxiesReport
-			if err := c.Get(ctx, "/api/v1/proxies", &r); err != nil {
+			var r fleet.Proxies
+			if err := c.Get(ctx, "/api/v1/proxies?replicas=own", &r); err != nil {
 				errs = append(errs, err)
 				continue
 			}
@@ -106,7 +100,7 @@ func askAll(ctx context.Context, servers []string, cfg admin.ClientConfig) ([]pr
 	return reports, errors.Join(errs...)
 }
 
-func healthy(reports []proxiesReport) bool {
+func healthy(reports []fleet.Proxies) bool {
 	proxies := 0
 	for _, r := range reports {
 		proxies += len(r.Proxies)
@@ -119,7 +113,7 @@ func healthy(reports []proxiesReport) bool {
 	return proxies > 0
 }
 
-func printReports(w io.Writer, reports []proxiesReport, now time.Time) {
+func printReports(w io.Writer, reports []fleet.Proxies, now time.Time) {
 	type finding struct {
 		als.Missing
 		nodes []string
@@ -183,7 +177,7 @@ configurations are in examples/envoy. In Istio it is an extension provider
 envoyHttpAls and a Telemetry resource: examples/istio.
 `
 
-func workload(p als.Connection) string {
+func workload(p fleet.Proxy) string {
 	if p.Workload == "" {
 		return "-"
 	}

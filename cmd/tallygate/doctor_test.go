@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"github.com/tallygate/tallygate/internal/admin"
+	"github.com/tallygate/tallygate/internal/fleet"
 	"slices"
 	"testing"
 	"time"
@@ -31,12 +32,12 @@ func TestPrintReports(t *testing.T) {
 	trace := als.Missing{What: "trace id", Why: "No exemplars.", Share: 0.5, YAML: "a: b\nc: d\n"}
 	more := trace
 	more.Share = 1
-	reports := []proxiesReport{
-		{Instance: "one:9464", Proxies: []als.Connection{
-			{Node: "sidecar~1", Role: "sidecar", Workload: "web", Namespace: "shop", Remote: "10.0.0.1", Streams: 2, Entries: 70, LastMessage: now.Add(-90 * time.Second), Missing: []als.Missing{trace}},
-			{Node: "sidecar~2", Role: "sidecar", Workload: "db", LastMessage: now, Missing: []als.Missing{more}},
+	reports := []fleet.Proxies{
+		{Instance: "one:9464", Proxies: []fleet.Proxy{
+			{Connection: als.Connection{Node: "sidecar~1", Role: "sidecar", Workload: "web", Namespace: "shop", Remote: "10.0.0.1", Streams: 2, Entries: 70, LastMessage: now.Add(-90 * time.Second), Missing: []als.Missing{trace}}},
+			{Connection: als.Connection{Node: "sidecar~2", Role: "sidecar", Workload: "db", LastMessage: now, Missing: []als.Missing{more}}},
 		}},
-		{Instance: "two:9464", Proxies: []als.Connection{{Node: "liar", Mismatch: true, LastMessage: time.Unix(0, 0)}}},
+		{Instance: "two:9464", Proxies: []fleet.Proxy{{Connection: als.Connection{Node: "liar", Mismatch: true, LastMessage: time.Unix(0, 0)}}}},
 	}
 	var b bytes.Buffer
 	printReports(&b, reports, now)
@@ -60,7 +61,7 @@ MISSING trace id in up to 100 % of the entries of sidecar~1, sidecar~2
 	if healthy(reports) || healthy(nil) {
 		t.Error("healthy, although something is missing")
 	}
-	if !healthy([]proxiesReport{{Proxies: []als.Connection{{Node: "fine"}}}}) {
+	if !healthy([]fleet.Proxies{{Proxies: []fleet.Proxy{{Connection: als.Connection{Node: "fine"}}}}}) {
 		t.Error("not healthy, although nothing is missing")
 	}
 }

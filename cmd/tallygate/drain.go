@@ -45,6 +45,7 @@ func (d *daemon) drain(r *running) error {
 	d.waitFinalScrape()
 	wg.Wait()
 
+	close(d.closing)
 	err = errors.Join(err, pushErr, spansErr, d.storing.stop(), r.metrics.stop(), r.history.stop(), r.table.stop(), r.admin.stop())
 	d.log.Info("Drained", "took", time.Since(began).Round(time.Millisecond))
 	return err

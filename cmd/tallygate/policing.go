@@ -35,6 +35,22 @@ type policing struct {
 	first   ruleSources
 
 	loader atomic.Pointer[opa.Loader] // of the enforced policies; nil for none
+
+	enforced, candidate followed
+}
+
+// followed is what is known of a set of policies.
+type followed struct {
+	mu         sync.Mutex
+	cfg        opa.Config
+	loader     *opa.Loader // nil for what is built in
+	generation *opa.Generation
+}
+
+func (f *followed) set(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn()
 }
 
 // ruleSources are where the enforced and the candidate policy come from.
@@ -90,6 +106,7 @@ func (p *policing) runRules(ctx context.Context) error {
 		if len(src.candidate.Paths) > 0 {
 			wg.Go(func() { p.followCandidate(own, src) })
 		} else {
+			p.candidate.set(func() { p.candidate.generation, p.candidate.loader, p.candidate.cfg = nil, nil, opa.Config{} })
 			p.decider.ActivateShadow(nil)
 		}
 		select {
@@ -105,28 +122,39 @@ func (p *policing) runRules(ctx context.Context) error {
 }
 
 func (p *policing) follow(ctx context.Context, src ruleSources) {
+	seen := &p.enforced
+	seen.set(func() { seen.cfg, seen.loader = src.enforced, nil })
 	f := &following{
 		name: "enforced", cfg: src.enforced, own: p.own, log: p.log.Logger,
 		publish: func(g *opa.Generation) {
+			seen.set(func() { seen.generation = g })
 			p.decider.Activate(rules{g})
 			p.ready.Pass("policy", "revision "+g.Revision)
 		},
-		loading: p.loader.Store,
 		failed: func(err error) {
 			if _, ok := p.decider.Revision(); !ok {
 				p.ready.Set("policy", err)
 			}
+		},
+		loading: func(l *opa.Loader) {
+			p.loader.Store(l)
+			seen.set(func() { seen.loader = l })
 		},
 	}
 	f.run(ctx)
 }
 
 func (p *policing) followCandidate(ctx context.Context, src ruleSources) {
+	seen := &p.candidate
+	seen.set(func() { seen.cfg, seen.loader = src.candidate, nil })
 	f := &following{
 		name: "shadow", cfg: src.candidate, own: p.own, log: p.log.Logger,
-		publish: func(g *opa.Generation) { p.decider.ActivateShadow(rules{g}) },
+		publish: func(g *opa.Generation) {
+			seen.set(func() { seen.generation = g })
+			p.decider.ActivateShadow(rules{g})
+		},
 		failed:  func(error) {},
-		loading: func(*opa.Loader) {},
+		loading: func(l *opa.Loader) { seen.set(func() { seen.loader = l }) },
 	}
 	f.run(ctx)
 }

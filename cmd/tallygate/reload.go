@@ -70,6 +70,11 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 			d.log.Warn("The query API keeps reading the store that it has", "err", err)
 		}
 	}
+	if d.tap != nil {
+		if err := d.tap.Reconfigure(after.Tap); err != nil { // it was validated
+			d.log.Error("The tap stays as it is", "err", err)
+		}
+	}
 	useCertificates()
 	d.log.SetLevel(after.Log)
 	d.cfg.Store(after)

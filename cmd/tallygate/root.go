@@ -20,6 +20,8 @@ is wrong; 3 the answer is no: a check was denied, a test failed, doctor found so
 missing. Each command says which it uses.`,
 		Example: `  tallygate serve
   tallygate doctor
+  tallygate top
+  tallygate tap --denied --follow
   tallygate policy check policies/
   tallygate config init tallygate.yaml`,
 		SilenceErrors: true,
@@ -34,7 +36,10 @@ missing. Each command says which it uses.`,
 		newConfigCommand(),
 		newDoctorCommand(),
 		newEdgesCommand(),
+		newConsoleCommand(),
 		newStatCommand(),
+		newTapCommand(),
+		newTopCommand(),
 		newPolicyCommand(),
 		newRecordCommand(),
 		newCheckCommand(),

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,8 +44,10 @@ func run(t *testing.T, change func(*Config)) *running {
 		Metrics:    reg,
 		Readiness:  &r.ready,
 		Config:     func() ([]byte, error) { return []byte("log: {}\n"), nil },
-		Proxies:    func() any { return []string{"a proxy"} },
-		Log:        slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Routes: []Route{{Pattern: "GET /api/v1/proxies", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `["a proxy"]`)
+		})}},
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -292,4 +297,92 @@ func TestConfigValidate(t *testing.T) {
 	f(func(c *Config) { c.AllowedHosts = []string{"a.b", "::1", "*", "a:80"} }, `allowed_hosts[3]: "a:80" is not a host name without port`)
 	f(func(c *Config) { c.Token, c.TokenFile = "short", "/x" },
 		"token: has fewer than 16 characters\ntoken_file: a token that is given is not written; leave one of token and token_file out")
+}
+
+func (r *running) post(t *testing.T, path, body, authorization string) (int, string) {
+	t.Helper()
+	return r.request(t, path, func(req *http.Request) {
+		req.Method, req.Body = http.MethodPost, io.NopCloser(strings.NewReader(body))
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+	})
+}
+
+// A page gets a token for a code that works once, and only who is trusted gets a
+// code.
+func TestSession(t *testing.T) {
+	r := run(t, nil)
+	defer r.stop()
+	bearer := "Bearer " + readToken(t, r.cfg.TokenFile)
+	if code, _ := r.post(t, "/api/v1/login", "", ""); code != 401 {
+		t.Errorf("a code without a token: %d; want 401", code)
+	}
+	var login Login
+	if code, body := r.post(t, "/api/v1/login", "", bearer); code != 200 || json.Unmarshal([]byte(body), &login) != nil || login.Code == "" {
+		t.Fatalf("login: %d %s", code, body)
+	}
+	exchange := func(code string) (int, Session) {
+		t.Helper()
+		var s Session
+		status, body := r.post(t, "/api/v1/session", fmt.Sprintf(`{"code": %q}`, code), "")
+		_ = json.Unmarshal([]byte(body), &s)
+		return status, s
+	}
+	if status, _ := exchange("wrong"); status != 401 {
+		t.Errorf("a wrong code: %d; want 401", status)
+	}
+	status, s := exchange(login.Code)
+	if status != 200 || s.Token == "" {
+		t.Fatalf("session: %d", status)
+	}
+	if status, _ := exchange(login.Code); status != 401 {
+		t.Errorf("the code a second time: %d; want 401", status)
+	}
+	get := func(token string) int {
+		t.Helper()
+		status, _ := r.request(t, "/debug/config", func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) })
+		return status
+	}
+	if status := get(s.Token); status != 200 {
+		t.Errorf("with the token of the session: %d; want 200", status)
+	}
+	if status := get(login.Code); status != 401 {
+		t.Errorf("with the code for a token: %d; want 401", status)
+	}
+	if status, _ := r.post(t, "/api/v1/session", "no JSON", ""); status != 400 {
+		t.Errorf("no JSON: %d; want 400", status)
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s sessions
+		late, _ := s.issue(&s.codes, loginLife)
+		early, _ := s.issue(&s.codes, loginLife)
+		token, ok := s.redeem(early)
+		if !ok || !s.knows(token) {
+			t.Error("a code is not taken")
+		}
+		time.Sleep(loginLife + time.Second)
+		if _, ok := s.redeem(late); ok {
+			t.Error("a code is taken after its minute")
+		}
+		time.Sleep(sessionLife)
+		if s.knows(token) {
+			t.Error("a session goes on after its time")
+		}
+		for range maxSessions {
+			if _, ok := s.issue(&s.codes, loginLife); !ok {
+				t.Fatal("codes run out early")
+			}
+		}
+		if _, ok := s.issue(&s.codes, loginLife); ok {
+			t.Error("codes are not bounded")
+		}
+		time.Sleep(loginLife + time.Second)
+		if _, ok := s.issue(&s.codes, loginLife); !ok {
+			t.Error("codes that ended count")
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Config struct {
 	Peers []string `mapstructure:"peers"`
 	// PeerTLS is how peers are asked over https.
 	PeerTLS PeerTLS `mapstructure:"peer_tls"`
+	// TraceURL is where people look at a trace, with {trace_id} in it: https://jaeger.example/trace/{trace_id}. The console and the API link to it.
+	TraceURL string `mapstructure:"trace_url"`
 }
 
 // PeerTLS is the admin.peer_tls section.
@@ -66,6 +69,10 @@ func (c *Config) Validate() error {
 		if _, err := parseServer(p); err != nil {
 			errs = append(errs, fmt.Errorf("peers[%d]: %w", i, err))
 		}
+	}
+	if u, err := url.Parse(strings.ReplaceAll(c.TraceURL, "{trace_id}", "0")); c.TraceURL != "" &&
+		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !strings.Contains(c.TraceURL, "{trace_id}")) {
+		errs = append(errs, fmt.Errorf("trace_url: %q is not an http or https URL with {trace_id} in it", c.TraceURL))
 	}
 	if (c.PeerTLS.CertFile == "") != (c.PeerTLS.KeyFile == "") {
 		errs = append(errs, errors.New("peer_tls: cert_file and key_file go together"))

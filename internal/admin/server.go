@@ -22,7 +22,6 @@ type Options struct {
 	Metrics    prometheus.Gatherer    // our own, for /metrics
 	Readiness  *Readiness             // for /readyz
 	Config     func() ([]byte, error) // for /debug/config: YAML without secrets
-	Proxies    func() any             // for /api/v1/proxies: becomes JSON
 	Decisions  func() any             // for /api/v1/decisions; nil without the policy plane
 	Shadow     func() any             // for /api/v1/shadow; nil without the policy plane
 	Routes     []Route                // further ones
@@ -71,7 +70,8 @@ func (s *Server) mux() *http.ServeMux {
 		open("GET /readyz", s.opts.Readiness),
 		open("GET /metrics", promhttp.InstrumentMetricHandler(s.opts.Registerer, promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{}))),
 		trusted("GET /debug/config", s.serveConfig),
-		trusted("GET /api/v1/proxies", serveJSON(s.opts.Proxies)),
+		trusted("POST /api/v1/login", s.serveLogin),
+		open("POST /api/v1/session", http.HandlerFunc(s.serveSession)),
 		trusted("GET /debug/pprof/", pprof.Index),
 		trusted("GET /debug/pprof/cmdline", pprof.Cmdline),
 		trusted("GET /debug/pprof/profile", pprof.Profile),

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/fleet"
+	"github.com/tallygate/tallygate/internal/tap"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -17,7 +19,17 @@ import (
 type Options struct {
 	Self    func() fleet.Replica
 	Peers   func(context.Context) []fleet.Source // the other replicas
+	Proxies func() []als.Connection
 	History *red.History
+	Tap     *tap.Tap
+	// WatchPeers calls fn with the lines of the peers' taps until ctx ends.
+	WatchPeers func(ctx context.Context, q url.Values, fn func(fleet.Line))
+	// Decision finds what the decision log remembers.
+	Decision func(id string) (any, bool)
+	// Policy is what this replica knows of its policies.
+	Policy   func() (fleet.Policy, error)
+	TraceURL func() string   // of a trace, with {trace_id}; empty if there is none
+	Closing  <-chan struct{} // closed when streams are to end
 }
 
 // API answers requests.
@@ -32,7 +44,9 @@ func (a *API) Routes() []admin.Route {
 		return admin.Route{Pattern: pattern, Handler: serve(h)}
 	}
 	routes := []admin.Route{
+		{Pattern: "GET /api/v1/openapi.json", Handler: http.HandlerFunc(serveOpenAPI), Open: true},
 		route("GET /api/v1/peers", a.peers),
+		route("GET /api/v1/proxies", a.proxies),
 	}
 	if a.opts.History != nil {
 		routes = append(routes,
@@ -40,6 +54,19 @@ func (a *API) Routes() []admin.Route {
 			route("GET /api/v1/edges", a.edges),
 			route("GET /api/v1/history", a.history),
 			route("GET /api/v1/labels", a.labels),
+		)
+	}
+	if a.opts.Tap != nil {
+		routes = append(routes,
+			route("GET /api/v1/errors", a.failures),
+			route("GET /api/v1/entries/{id}", a.entry),
+			admin.Route{Pattern: "GET /api/v1/tap", Handler: http.HandlerFunc(a.watch)},
+		)
+	}
+	if a.opts.Decision != nil {
+		routes = append(routes,
+			route("GET /api/v1/decisions/{id}", a.decision),
+			route("GET /api/v1/policy", a.policy),
 		)
 	}
 	return routes

@@ -7,5 +7,7 @@
 // made of. Nothing is computed before somebody asks, and nothing here is in the
 // path of telemetry or of a check.
 //
-// openapi.yaml describes every route; a test holds the two together.
+// openapi.json describes every route of the endpoint; tests hold the two together.
 package api
+
+//go:generate go run ./gen

@@ -15,6 +15,7 @@ import (
 	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/ingest/extauthz"
 	"github.com/tallygate/tallygate/internal/admin"
+	"github.com/tallygate/tallygate/internal/tap"
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/mesh"
 	"github.com/tallygate/tallygate/policy"
@@ -58,6 +59,8 @@ type Config struct {
 	Query configoptional.Optional[Query] `mapstructure:"query"`
 	// Push sends the mesh's metrics to exporters.
 	Push push.Config `mapstructure:"push"`
+	// Tap shows single requests to who watches, and keeps the last failures of every edge.
+	Tap tap.Config `mapstructure:"tap"`
 	// Admin is the endpoint for the people and machines that run Tallygate.
 	Admin admin.Config `mapstructure:"admin"`
 	// Drain says how long a graceful stop may take.
@@ -200,6 +203,7 @@ func DefaultConfig() Config {
 		Spans: spans.DefaultConfig(),
 		Query: configoptional.Default(Query{HTTPConfig: ingest.DefaultHTTPConfig("127.0.0.1:16686"), Config: query.DefaultConfig()}),
 		Push:  push.DefaultConfig(),
+		Tap:   tap.DefaultConfig(),
 		Admin: admin.DefaultConfig(),
 		Drain: Drain{Timeout: 10 * time.Second, FinalScrape: 20 * time.Second},
 	}
@@ -238,6 +242,7 @@ func (c *Config) Validate() error {
 	if c.Query.HasValue() {
 		ps.addError("query", c.Query.Get().Validate())
 	}
+	ps.addError("tap", c.Tap.Validate())
 	ps.addError("admin", c.Admin.Validate())
 	for i, id := range c.Push.Exporters {
 		if _, ok := c.Exporters[id]; !ok {

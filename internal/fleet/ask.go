@@ -38,7 +38,7 @@ func Ask[T any](ctx context.Context, sources []Source, path string, query url.Va
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			silent = append(silent, Replica{Name: sources[i].Name, Error: err.Error()})
+			silent = append(silent, Replica{Name: sources[i].Name, Error: err.Error(), err: err})
 			continue
 		}
 		answers = append(answers, all[i])
@@ -53,7 +53,7 @@ func errorOf(answers int, silent []Replica) error {
 	}
 	var errs []error
 	for _, r := range silent {
-		errs = append(errs, errors.New(r.Error))
+		errs = append(errs, r.err)
 	}
 	return errors.Join(errs...)
 }

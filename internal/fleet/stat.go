@@ -13,6 +13,8 @@ type Replica struct {
 	Version string  `json:"version,omitempty"`
 	Covers  float64 `json:"covers_seconds,omitempty"` // less than was asked for if it has not run for so long
 	Error   string  `json:"error,omitempty"`          // it did not answer, and why
+
+	err error
 }
 
 // Stat is the answer of /api/v1/stat: figures by labels.
