@@ -127,7 +127,7 @@ type shell struct {
 
 const wrapper = `#!/bin/sh
 case "$1" in
-doctor | edges | stat | top | tap | record) exec %[1]q "$@" --server %[2]s --token-file %[4]q ;;
+console | doctor | edges | stat | top | tap | record) exec %[1]q "$@" --server %[2]s --token-file %[4]q ;;
 check) exec %[1]q "$@" --target %[3]s ;;
 serve) shift; exec %[1]q serve --set drain.final_scrape=0s --set ingest.als.endpoint=127.0.0.1:0 --set prometheus.endpoint=127.0.0.1:0 \
 	--set admin.endpoint=127.0.0.1:0 --set ingest.extauthz.endpoint=127.0.0.1:0 --set ingest.forward_auth.endpoint=127.0.0.1:0 \

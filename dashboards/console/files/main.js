@@ -180,7 +180,10 @@ document.addEventListener('keydown', (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || !current) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName);
   if (e.key === 'Escape') {
-    if (typing) return e.target.blur();
+    if (typing) {
+      e.preventDefault(); // it would empty the field
+      return e.target.blur();
+    }
     return go(parseRoute().view, {edge: null, entry: null, replica: null, node: null}, true);
   }
   if (typing || $('keys').open) return;
