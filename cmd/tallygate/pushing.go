@@ -32,7 +32,7 @@ type pushing struct {
 // checkExporters finds what the exporters do not like about their sections.
 func checkExporters(c *config.Config) error {
 	h, err := host.New(c.Exporters, host.Settings{
-		Factories: exporterFactories(nil), Extensions: c.Extensions, Receivers: c.Receivers, Log: slog.New(slog.DiscardHandler),
+		Factories: host.BuiltIn(nil), Extensions: c.Extensions, Receivers: c.Receivers, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func checkExporters(c *config.Config) error {
 		}
 	}
 	// With the queue that is to be theirs, which may name a storage.
-	traces, err := host.New(spanExporters(c), host.Settings{Factories: exporterFactories(nil), Log: slog.New(slog.DiscardHandler)})
+	traces, err := host.New(spanExporters(c), host.Settings{Factories: host.BuiltIn(nil), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func checkExporters(c *config.Config) error {
 // build makes the exporters that cfg pushes to; nothing is started.
 func (p *pushing) build(cfg *config.Config) (*host.Host, []push.Destination, error) {
 	h, err := host.New(cfg.Exporters, host.Settings{
-		Factories: exporterFactories(nil), Extensions: cfg.Extensions,
+		Factories: host.BuiltIn(nil), Extensions: cfg.Extensions,
 		Version: telemetry.ReadBuild().Version, Log: p.log, Metrics: p.books,
 	})
 	if err != nil {

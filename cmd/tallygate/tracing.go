@@ -83,7 +83,7 @@ func spanExporters(cfg *config.Config) map[string]any {
 	sections := map[string]any{}
 	for _, id := range cfg.Spans.Exporters {
 		if section, ok := cfg.Exporters[id]; ok {
-			sections[id] = host.WithQueue(id, section, queue, exporterFactories(nil))
+			sections[id] = host.WithQueue(id, section, queue, host.BuiltIn(nil))
 		}
 	}
 	return sections
@@ -99,7 +99,7 @@ func onDisk(section any) bool {
 func (t *tracing) build(cfg *config.Config) (*host.Host, []*spanExporter, error) {
 	sections := spanExporters(cfg)
 	h, err := host.New(sections, host.Settings{
-		Factories: exporterFactories(t.stores), Extensions: cfg.Extensions,
+		Factories: host.BuiltIn(t.stores), Extensions: cfg.Extensions,
 		Version: telemetry.ReadBuild().Version, Log: t.log, Metrics: t.reg,
 	})
 	if err != nil {
@@ -211,7 +211,7 @@ func (t *tracing) leave(ctx context.Context) error {
 // as there may be a Jaeger next door.
 func (t *tracing) listen(ctx context.Context, cfg *config.Config, lenient bool) error {
 	h, err := host.New(nil, host.Settings{
-		Factories: exporterFactories(t.stores), Receivers: cfg.Receivers, Extensions: cfg.Extensions,
+		Factories: host.BuiltIn(t.stores), Receivers: cfg.Receivers, Extensions: cfg.Extensions,
 		Version: telemetry.ReadBuild().Version, Log: t.log, Metrics: t.reg,
 	})
 	if err != nil || len(h.Receivers()) == 0 {

@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 
 	"github.com/tallygate/tallygate/collector/host"
-	"github.com/tallygate/tallygate/exporters/jaeger"
 	"github.com/tallygate/tallygate/storage/local"
 )
 
@@ -17,7 +16,7 @@ import (
 // there is to be.
 func Components() (otelcol.Factories, error) {
 	receivers, err1 := otelcol.MakeFactoryMap(append([]receiver.Factory{NewALSFactory()}, host.BuiltInReceivers()...)...)
-	exporters, err2 := otelcol.MakeFactoryMap(append(host.BuiltIn(), jaeger.NewFactory(), local.NewFactory(local.NewStores(slog.Default())))...)
+	exporters, err2 := otelcol.MakeFactoryMap(host.BuiltIn(local.NewStores(slog.Default()))...)
 	extensions, err3 := otelcol.MakeFactoryMap(host.BuiltInExtensions()...)
 	return otelcol.Factories{
 		Receivers:  receivers,

@@ -162,7 +162,7 @@ func TestComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"jaeger", "local", "otlp", "debug"} {
+	for _, want := range []string{"cassandra", "jaeger", "local", "otlp", "debug"} {
 		found := false
 		for typ := range f.Exporters {
 			found = found || typ.String() == want

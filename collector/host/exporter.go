@@ -81,7 +81,7 @@ func WithQueue(id string, section any, queue map[string]any, known []exporter.Fa
 		return section
 	}
 	if known == nil {
-		known = BuiltIn()
+		known = BuiltIn(nil)
 	}
 	factory, err := newFactories(known).find(cid.Type())
 	if err != nil {

@@ -17,15 +17,24 @@ import (
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+
+	"github.com/tallygate/tallygate/exporters/jaeger"
+	"github.com/tallygate/tallygate/storage/cassandra"
+	"github.com/tallygate/tallygate/storage/local"
 )
 
-// BuiltIn returns the factories of the exporters that come with Tallygate.
-func BuiltIn() []exporter.Factory {
+// BuiltIn returns the factories of the exporters that come with Tallygate: the
+// Collector's and ours. stores are the directories that local exporters share with
+// whoever reads them; nil is enough to check a configuration.
+func BuiltIn(stores *local.Stores) []exporter.Factory {
 	return []exporter.Factory{
 		debugexporter.NewFactory(),
 		otlpexporter.NewFactory(),
 		otlphttpexporter.NewFactory(),
 		prometheusremotewriteexporter.NewFactory(),
+		jaeger.NewFactory(),
+		cassandra.NewFactory(),
+		local.NewFactory(stores),
 	}
 }
 

@@ -16,11 +16,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/tallygate/tallygate/storage/local"
 )
 
 // Settings are what a Host needs beside the exporters' configuration.
 type Settings struct {
-	Factories []exporter.Factory    // BuiltIn() if nil
+	Factories []exporter.Factory    // BuiltIn if nil, with stores of its own
 	Version   string                // of Tallygate; exporters send it as their user agent
 	Log       *slog.Logger          // slog.Default() if nil
 	Metrics   prometheus.Registerer // of the components' own metrics; none if nil
@@ -48,9 +50,6 @@ type Host struct {
 // "type" or "type/name" to that exporter's section. The error joins every
 // problem, each with its key path: exporters::otlp/x::endpoint.
 func New(exporters map[string]any, s Settings) (*Host, error) {
-	if s.Factories == nil {
-		s.Factories = BuiltIn()
-	}
 	if s.ExtensionFactories == nil {
 		s.ExtensionFactories = BuiltInExtensions()
 	}
@@ -59,6 +58,9 @@ func New(exporters map[string]any, s Settings) (*Host, error) {
 	}
 	if s.Log == nil {
 		s.Log = slog.Default()
+	}
+	if s.Factories == nil {
+		s.Factories = BuiltIn(local.NewStores(s.Log))
 	}
 	h := &Host{settings: s, telemetry: newTelemetry(s.Metrics), running: extensions{}}
 	h.exporters = section[exporter.Factory, *hosted]{name: "exporters", known: newFactories(s.Factories)}

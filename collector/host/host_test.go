@@ -112,7 +112,7 @@ func TestNewErrors(t *testing.T) {
 			}
 		}
 	}
-	f(map[string]any{"kafka/x": nil}, `exporters::kafka/x: unknown type "kafka"; known are debug, otlp, otlp_grpc, otlp_http, otlphttp, prometheus_remote_write, prometheusremotewrite`)
+	f(map[string]any{"kafka/x": nil}, `exporters::kafka/x: unknown type "kafka"; known are cassandra, debug, jaeger, local, otlp, otlp_grpc, otlp_http, otlphttp, prometheus_remote_write, prometheusremotewrite`)
 	f(map[string]any{"otlp/": nil}, `exporters::otlp/: `)
 	f(map[string]any{"debug": "x"}, `exporters::debug: want a section of keys, got string`)
 	f(map[string]any{"debug": map[string]any{"verbositi": "x"}}, `exporters::debug: `, `verbositi`)
