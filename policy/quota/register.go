@@ -39,7 +39,7 @@ type register struct {
 	mu    sync.RWMutex
 	specs []spec // by number; 0 is none, 1 stands for those beyond the bound
 	index map[spec]uint32
-	names atomic.Pointer[map[string]*figures] // copied on write
+	names atomic.Pointer[map[string]*figures] // copied on write, until there are maxNames
 	other *figures
 }
 
@@ -55,9 +55,13 @@ func (r *register) spec(name string, l limit) uint32 {
 	key := spec{name, l}
 	r.mu.RLock()
 	i, ok := r.index[key]
+	full := len(r.specs) >= maxSpecs // they are never forgotten
 	r.mu.RUnlock()
-	if ok {
+	switch {
+	case ok:
 		return i
+	case full:
+		return 1
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +89,12 @@ func (r *register) at(i uint32) spec {
 
 // figures returns the books of a name.
 func (r *register) figures(name string) *figures {
-	if f, ok := (*r.names.Load())[name]; ok {
+	known := *r.names.Load()
+	if f, ok := known[name]; ok {
 		return f
+	}
+	if len(known) >= maxNames || name == otherName { // names are never forgotten
+		return r.other
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +102,7 @@ func (r *register) figures(name string) *figures {
 	if f, ok := old[name]; ok {
 		return f
 	}
-	if len(old) >= maxNames || name == otherName {
+	if len(old) >= maxNames {
 		return r.other
 	}
 	names := make(map[string]*figures, len(old)+1)
