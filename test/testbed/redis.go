@@ -15,6 +15,8 @@ import (
 type Redis struct {
 	*Process
 	Addr string
+
+	start func(context.Context) error
 }
 
 // StartRedis starts a real Redis that keeps nothing on disk, and waits until it
@@ -36,17 +38,34 @@ func (b *Bed) startRedis(ctx context.Context, options []string) (*Redis, error) 
 		return nil, err
 	}
 	r := &Redis{Addr: addr}
-	r.Process, err = b.run(ctx, b.unique("redis"), "redis", "redis-server", append(options, "--bind", "127.0.0.1", "--port", port, "--dir", b.Dir)...)
-	if err != nil {
+	options = append(options, "--bind", "127.0.0.1", "--port", port, "--dir", b.Dir)
+	r.start = func(ctx context.Context) error {
+		p, err := b.run(ctx, b.unique("redis"), "redis", "redis-server", options...)
+		if err != nil {
+			return err
+		}
+		r.Process = p
+		return r.until(ctx, "answers", func(ctx context.Context) error {
+			answer, err := r.Do(ctx, "PING")
+			if err == nil && answer != "+PONG" && !strings.HasPrefix(answer, "-NOAUTH") {
+				err = fmt.Errorf("PING: %s", answer)
+			}
+			return err
+		})
+	}
+	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	return r, r.until(ctx, "answers", func(ctx context.Context) error {
-		answer, err := r.Do(ctx, "PING")
-		if err == nil && answer != "+PONG" && !strings.HasPrefix(answer, "-NOAUTH") {
-			err = fmt.Errorf("PING: %s", answer)
-		}
+	return r, nil
+}
+
+// Restart kills the server if it still runs, and starts it again on its port. What
+// it did not keep on disk is lost.
+func (r *Redis) Restart(ctx context.Context) error {
+	if err := r.Kill(); err != nil {
 		return err
-	})
+	}
+	return r.start(ctx)
 }
 
 // ok sends a command that must be answered with OK.
