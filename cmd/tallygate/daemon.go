@@ -38,7 +38,6 @@ type daemon struct {
 
 	alsListener     *ingest.GRPCServer
 	als             *als.Server
-	labels          *relabeler
 	table           *red.Table
 	history         *red.History
 	tap             *tap.Tap
@@ -115,14 +114,13 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 		return fmt.Errorf("red: %w", err)
 	}
 	d.history = d.table.NewHistory()
-	d.labels = &relabeler{next: d.table}
 	if d.tracing, err = newTracing(cfg, books, log.Logger); err != nil {
 		return err
 	}
 	if d.tap, err = tap.New(cfg.Tap, own); err != nil {
 		return err
 	}
-	sink := &tapped{next: &withSpans{next: d.labels, sink: d.tracing.sink}, tap: d.tap}
+	sink := &tapped{next: &withSpans{next: d.table, sink: d.tracing.sink}, tap: d.tap}
 	logs := cfg.Ingest.ALS.Config
 	if logs.Decoders == 0 && cfg.RunsPolicy() {
 		logs.Decoders = max(1, runtime.GOMAXPROCS(0)-1)

@@ -105,13 +105,7 @@ func (d *daemon) reconfigure(after *config.Config, labels bool) error {
 	if !labels {
 		return d.table.Reconfigure(after.RED, after.Labels)
 	}
-	return d.labels.change(func() error {
-		if err := d.table.Reconfigure(after.RED, after.Labels); err != nil {
-			return err
-		}
-		d.als.SetLabels(after.Labels)
-		return nil
-	})
+	return d.als.SetLabels(after.Labels, func() error { return d.table.Reconfigure(after.RED, after.Labels) })
 }
 
 // prepareCertificates reads the certificates of every listener, also of those

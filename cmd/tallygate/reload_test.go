@@ -9,22 +9,21 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-	"unique"
 
 	"google.golang.org/grpc/credentials"
-
-	"github.com/tallygate/tallygate/mesh"
 )
 
 // reload changes the configuration file, asks for a reload and returns what the
@@ -102,39 +101,49 @@ func TestReloadLabels(t *testing.T) {
 	}
 }
 
-func TestRelabeler(t *testing.T) {
-	var got []mesh.Custom
-	sink := sinkFunc(func(b *mesh.Batch) error { got = append(got, b.Entries[0].Custom); return nil })
-	r := &relabeler{next: sink}
-	value := unique.Make("acme\x00")
-	consume := func(received time.Time) {
-		t.Helper()
-		if err := r.Consume(t.Context(), &mesh.Batch{Received: received, Entries: []mesh.Entry{{Custom: value}}}); err != nil {
-			t.Fatal(err)
+// TestReloadLabelsUnderLoad: every entry has the values of all the labels that
+// there are when it is counted, whenever they change.
+func TestReloadLabelsUnderLoad(t *testing.T) {
+	p := startProc(t, "labels: [{name: tenant}]")
+	ctx, cancel := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	for range 3 {
+		e := dialEnvoy(t, p.alsListener.Addr().String(), nil)
+		senders.Go(func() {
+			for ctx.Err() == nil {
+				if err := e.send(100, map[string]string{"tenant": "acme", "rule": "r1"}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	value := regexp.MustCompile(`istio_requests_total\{[^}]*?((?:tenant|policy_rule)="[^}]*)`)
+	counted := func() (all string) {
+		p.until("it counts", func() bool {
+			_, all = p.get(p.metricsURL())
+			return value.MatchString(all)
+		})
+		return all
+	}
+	for i, yaml := range slices.Repeat([]string{
+		"labels: [{name: policy_rule, tag: rule}, {name: tenant}]", "labels: [{name: policy_rule, tag: rule}]",
+		"labels: [{name: tenant}, {name: policy_rule, tag: rule}]", "labels: [{name: tenant}]",
+	}, 3) {
+		if said := p.reload(yaml); !strings.Contains(said, "changed=[labels]") {
+			t.Fatal(said)
+		}
+		for _, m := range value.FindAllStringSubmatch(counted(), -1) {
+			values := m[1]
+			if strings.Contains(values, `tenant="`) != strings.Contains(yaml, "tenant") || strings.Contains(values, `policy_rule="`) != strings.Contains(yaml, "rule") ||
+				strings.Count(values, `tenant="acme"`) != strings.Count(yaml, "tenant") || strings.Count(values, `policy_rule="r1"`) != strings.Count(yaml, "policy_rule") {
+				t.Errorf("reload %d, %s: counted with %s", i, yaml, values)
+			}
 		}
 	}
-	early := time.Now()
-	consume(early)
-	if err := r.change(func() error { return errors.New("no") }); err == nil {
-		t.Error("change hides the error")
-	}
-	consume(early)
-	if err := r.change(func() error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	consume(early)
-	consume(time.Now())
-	want := []mesh.Custom{value, value, {}, value}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("batch %d has the custom values %v; want %v", i, got[i], want[i])
-		}
-	}
+	cancel()
+	senders.Wait()
 }
-
-type sinkFunc func(*mesh.Batch) error
-
-func (f sinkFunc) Consume(_ context.Context, b *mesh.Batch) error { return f(b) }
 
 func TestReloadExporters(t *testing.T) {
 	const debug = "exporters: {debug: {}}\npush: {interval: 10ms, exporters: [debug]}\n"

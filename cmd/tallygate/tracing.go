@@ -23,7 +23,7 @@ import (
 // tracing makes spans and takes those of proxies that trace, and has hosted
 // exporters that send them, which a reload replaces as a whole.
 //
-//	als ▶ withSpans ─┬▶ labels ▶ table
+//	als ▶ withSpans ─┬▶ table
 //	                 └▶ sink ─▶ hosted exporters ─▶ Jaeger, Cassandra, the local store, …
 //	hosted receivers ───┘
 type tracing struct {

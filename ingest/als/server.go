@@ -28,6 +28,7 @@ type Server struct {
 	tcp      *tcpTable
 	labels   atomic.Pointer[labelSet]
 	workers  chan *worker // as many as messages may be worked on at once
+	setting  sync.Mutex   // held while labels are changed
 	memory   atomic.Int64 // what is left of Config.MaxMemoEntries
 
 	draining  chan struct{}
@@ -63,7 +64,7 @@ func New(cfg Config, labels []mesh.CustomLabel, sink mesh.Sink, reg prometheus.R
 	s.m = newMetrics(reg, s)
 	s.registry = newRegistry(cfg.Learned, s.m)
 	s.tcp = newTCPTable(cfg.TCP, s.m, time.Now())
-	s.SetLabels(labels)
+	s.labels.Store(newLabelSet(labels))
 	for range cfg.Decoders {
 		s.workers <- newWorker()
 	}
@@ -77,8 +78,23 @@ func (s *Server) Turn() (give func()) {
 	return func() { s.workers <- w }
 }
 
-// SetLabels changes the custom labels for the messages that arrive from now on.
-func (s *Server) SetLabels(labels []mesh.CustomLabel) { s.labels.Store(newLabelSet(labels)) }
+// SetLabels changes the custom labels here and, by calling with, in the sink, at
+// one moment: it waits for the messages that are worked on, and the next ones
+// wait for it. So every entry is counted under the labels that it was read for.
+// If with fails, the labels stay.
+func (s *Server) SetLabels(labels []mesh.CustomLabel, with func() error) error {
+	s.setting.Lock() // two that each have some of the workers would wait for ever
+	defer s.setting.Unlock()
+	for range cap(s.workers) {
+		w := <-s.workers
+		defer func() { s.workers <- w }()
+	}
+	if err := with(); err != nil {
+		return err
+	}
+	s.labels.Store(newLabelSet(labels))
+	return nil
+}
 
 // Register adds the service to a gRPC server that uses ingest.Codec.
 func (s *Server) Register(r grpc.ServiceRegistrar) { r.RegisterService(&serviceDesc, s) }

@@ -2,6 +2,9 @@ package als
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,7 +105,9 @@ func TestSetLabels(t *testing.T) {
 	st := identified(t, s)
 	data := mustMarshal(t, sampleMessage(0, 1))
 	for _, labels := range [][]mesh.CustomLabel{nil, {{Name: "source_app"}}, {{Name: "a", Tag: "none"}, {Name: "b", Tag: "source_app"}}, nil} {
-		s.SetLabels(labels)
+		if err := s.SetLabels(labels, func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
 		if err := st.message(data, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -116,5 +121,82 @@ func TestSetLabels(t *testing.T) {
 		if got != want[i] {
 			t.Errorf("after change %d: %q; want %q", i, got, want[i])
 		}
+	}
+}
+
+type sinkFunc func(*mesh.Batch) error
+
+func (f sinkFunc) Consume(_ context.Context, b *mesh.Batch) error { return f(b) }
+
+// TestSetLabelsUnderLoad: the sink is handed no entry with the values of other
+// labels than those that it was told of last.
+func TestSetLabelsUnderLoad(t *testing.T) {
+	sets := [][]mesh.CustomLabel{{{Name: "source_app"}}, nil, {{Name: "a", Tag: "none"}, {Name: "b", Tag: "source_app"}}, {{Name: "a", Tag: "source_app"}, {Name: "b", Tag: "source_app"}}}
+	values := []string{"productpage\x00", "", "unknown\x00productpage\x00", "productpage\x00productpage\x00"}
+	var now, counted, wrong atomic.Int64
+	sink := sinkFunc(func(b *mesh.Batch) error {
+		want := values[now.Load()]
+		for i := range b.Entries {
+			got := ""
+			if c := b.Entries[i].Custom; c != (mesh.Custom{}) {
+				got = c.Value()
+			}
+			if got != want {
+				wrong.Add(1)
+			}
+		}
+		counted.Add(int64(len(b.Entries)))
+		return nil
+	})
+	s, _ := newTestServer(t, sink, func(c *Config) { c.Decoders = 3 })
+	set := func(i int) error {
+		return s.SetLabels(sets[i], func() error { now.Store(int64(i)); return nil })
+	}
+	if err := set(0); err != nil {
+		t.Fatal(err)
+	}
+	data := mustMarshal(t, sampleMessage(0, 1))
+	const streams, messages = 4, 500
+	var senders, setters sync.WaitGroup
+	for range streams {
+		st := identified(t, s)
+		senders.Go(func() {
+			for range messages {
+				if err := st.message(data, time.Now()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	for n := range 2 {
+		setters.Go(func() {
+			for i := n; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := set(i % len(sets)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	senders.Wait()
+	close(done)
+	setters.Wait()
+	if counted.Load() != streams*messages || wrong.Load() != 0 {
+		t.Errorf("%d of %d entries counted, %d with the values of other labels", counted.Load(), streams*messages, wrong.Load())
+	}
+
+	if err := set(0); err != nil { // nobody holds the workers
+		t.Fatal(err)
+	}
+	if err := s.SetLabels(sets[2], func() error { return errors.New("no") }); err == nil {
+		t.Error("SetLabels hides the error")
+	}
+	if err := identified(t, s).message(data, time.Now()); err != nil || wrong.Load() != 0 {
+		t.Errorf("after a change that failed: %v, %d entries with the values of other labels", err, wrong.Load())
 	}
 }
