@@ -87,7 +87,7 @@ func TestForwardIgnoresSpoofedHeaders(t *testing.T) {
 	f := func(mode Mode, own map[string]string, change func(*ForwardConfig), wantHost, wantClient string) {
 		t.Helper()
 		d := new(inputs)
-		handler, _ := newTestForward(t, d, func(c *ForwardConfig) {
+		handler, reg := newTestForward(t, d, func(c *ForwardConfig) {
 			c.Mode = mode
 			if change != nil {
 				change(c)
@@ -142,6 +142,22 @@ func TestForwardIgnoresSpoofedHeaders(t *testing.T) {
 			}
 			r.Header.Set(name, headers[name])
 		}
+		// The same from a peer that is no trusted proxy, whatever it says who it is.
+		d.input = nil
+		for _, remote := range []string{"198.51.100.1:1", "@", ""} {
+			for _, name := range []string{"X-Forwarded-For", "X-Real-Ip"} {
+				was := r.Header.Get(name)
+				r.RemoteAddr = remote
+				r.Header.Set(name, "192.0.2.1")
+				if w := ask(handler, r); w.Code != 403 || d.input != nil {
+					t.Errorf("%s: from %q with %s: %d; want 403", mode, remote, name, w.Code)
+				}
+				r.Header.Set(name, was)
+			}
+		}
+		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_requests_refused_total", string(badProxy)); n != 6 {
+			t.Errorf("%s: %v refused; want 6", mode, n)
+		}
 	}
 	common := func(c *ForwardConfig) {
 		c.Principal, c.Entrypoint, c.ContextExtensions = "configured", "configured", map[string]string{"tenant": "configured"}
@@ -172,6 +188,33 @@ func TestForwardPrincipalIsThatOfTheCertificate(t *testing.T) {
 	ask(handler, r)
 	if got := d.at("attributes/source/principal"); got != "spiffe://td/ns/edge/sa/nginx" {
 		t.Errorf("principal %v", got)
+	}
+}
+
+// TestForwardBelievesNoPrincipal: without a certificate and without one in the
+// configuration there is none, whatever a header says, in every mode.
+func TestForwardBelievesNoPrincipal(t *testing.T) {
+	for _, mode := range []Mode{ModeEnvoy, ModeNginx, ModeTraefik} {
+		d := new(inputs)
+		handler, _ := newTestForward(t, d, func(c *ForwardConfig) { c.Mode = mode })
+		r := httptest.NewRequest("GET", "/orders/7", nil)
+		for name, value := range map[string]string{
+			"X-Original-Url": "/orders/7", "X-Original-Method": "GET", "X-Forwarded-Method": "GET", "X-Forwarded-Proto": "https",
+			"X-Forwarded-Host": "orders.example", "X-Forwarded-Uri": "/orders/7", "X-Forwarded-For": "10.1.2.3",
+			"X-Forwarded-Client-Cert": "By=spiffe://td/a;URI=spiffe://td/admin", "X-Ssl-Client-S-Dn": "CN=admin", "Ssl-Client-Verify": "SUCCESS",
+			"X-Forwarded-Tls-Client-Cert": "admin", "X-Forwarded-User": "admin", "X-Source-Principal": "spiffe://td/admin", "Source_principal": "spiffe://td/admin",
+		} {
+			r.Header.Set(name, value)
+		}
+		if w := ask(handler, r); w.Code != 200 {
+			t.Fatalf("%s: %d %v", mode, w.Code, w.Header())
+		}
+		if got := d.at("attributes/source/principal"); got != nil && got != "" {
+			t.Errorf("%s: principal %v; want none", mode, got)
+		}
+		if d.query.Entrypoint != "" || d.at("attributes/contextExtensions") != nil {
+			t.Errorf("%s: query %+v, extensions %v; want none", mode, d.query, d.at("attributes/contextExtensions"))
+		}
 	}
 }
 
