@@ -81,8 +81,8 @@ allow if {
 `
 
 // startGated starts Tallygate, an application behind an Envoy, and the Envoy.
-// policies are the lines of the section ingest.extauthz.
-func startGated(t *testing.T, extauthz object) *gated {
+// extauthz is the section ingest.extauthz; change changes the section policy.
+func startGated(t *testing.T, extauthz object, change ...func(policy object)) *gated {
 	t.Helper()
 	g := new(gated)
 	for _, addr := range []*string{&g.closed, &g.open, &g.service, &g.tcpAllowed, &g.tcp, &g.tcpOpen, &g.forward, &g.grpcCheck} {
@@ -100,8 +100,12 @@ func startGated(t *testing.T, extauthz object) *gated {
 	for k, v := range extauthz {
 		section[k] = v
 	}
+	rules := object{"paths": array{policy}, "entrypoints": object{"lenient": "envoy/authz/allow", "proxys": "envoy/authz/allow"}}
+	for _, f := range change {
+		f(rules)
+	}
 	g.tallygate = StartTallygate(t, testbed.TallygateConfig{More: object{
-		"policy": object{"paths": array{policy}, "entrypoints": object{"lenient": "envoy/authz/allow", "proxys": "envoy/authz/allow"}},
+		"policy": rules,
 		"ingest": object{"extauthz": section, "forward_auth": object{"endpoint": g.forward, "mode": "envoy_http"}},
 	}})
 	app := httptest.NewServer(http.HandlerFunc(echoRequest))
