@@ -14,9 +14,12 @@ func newPolicyCheckCommand() *cobra.Command {
 		Use:   "check [path...]",
 		Short: "Compile policies as serve does and report everything wrong with them",
 		Long: `Check compiles policies with the built-ins that are permitted, and says what
-would keep their decisions out of the cache. It evaluates nothing.
+would keep their decisions out of the cache, and which names below data are
+neither loaded data nor rules (not if bundles may bring data at run time). It
+evaluates nothing.
 
-Exit codes: 0 valid, 2 not valid, 3 with --strict: decisions are not cached, or
+Exit codes: 0 valid, 2 not valid, or with --strict: a name below data is
+nowhere, 3 with --strict: decisions are not cached, or
 only with a TTL that the policy states.`,
 		Example: `  tallygate policy check policies/
   tallygate policy check --strict --config tallygate.yaml`,
@@ -37,6 +40,21 @@ only with a TTL that the policy states.`,
 					fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: entrypoint %s: %s: %s\n", r.At, entrypointName(name), r.What, r.Why)
 				}
 			}
+			// Bundles may bring data that is not here.
+			rules, _, err := flags.resolve(cmd, args)
+			if err != nil {
+				return err
+			}
+			missing := 0
+			if rules.OPAConfig == "" {
+				for _, m := range g.Missing(cmd.Context()) {
+					missing++
+					fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s:%d: %s is neither data nor a rule: what needs it is undefined\n", m.File, m.Line, m.Name)
+				}
+			}
+			if strict && missing > 0 {
+				return &exitError{exitUsage, fmt.Errorf("the policies refer to what is not there: %d times", missing)}
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The policies are valid: revision %s, %d files.\n", g.Revision, len(g.Files))
 			if strict && reasons > 0 {
 				return &exitError{exitMissing, errors.New("")}
@@ -45,6 +63,6 @@ only with a TTL that the policy states.`,
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&strict, "strict", false, "compile in OPA's strict mode (unused variables and imports), and fail if decisions cannot be cached without a stated TTL")
+	cmd.Flags().BoolVar(&strict, "strict", false, "compile in OPA's strict mode (unused variables and imports), and fail if a name below data is nowhere or decisions cannot be cached without a stated TTL")
 	return cmd
 }

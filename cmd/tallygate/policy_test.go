@@ -14,13 +14,15 @@ import (
 func TestPolicyCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	good, clock, broken := filepath.Join(dir, "good.rego"), filepath.Join(dir, "clock.rego"), filepath.Join(dir, "broken.rego")
+	misspelt := filepath.Join(dir, "misspelt.rego")
 	input, cfg := filepath.Join(dir, "input.json"), filepath.Join(dir, "tallygate.yaml")
 	policyFile(t, good, "alice")
 	for name, text := range map[string]string{
-		clock:  "package envoy.authz\nallow if time.now_ns() > 0\n",
-		broken: "package envoy.authz\nallow if nonsense(1)\n",
-		input:  `{"attributes": {"request": {"http": {"headers": {"x-user": "alice"}}}}}`,
-		cfg:    withPolicy(good),
+		clock:    "package envoy.authz\nallow if time.now_ns() > 0\n",
+		broken:   "package envoy.authz\nallow if nonsense(1)\n",
+		misspelt: "package envoy.authz\nallow if data.isuer == input.version\n",
+		input:    `{"attributes": {"request": {"http": {"headers": {"x-user": "alice"}}}}}`,
+		cfg:      withPolicy(good),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -38,6 +40,8 @@ func TestPolicyCommandLine(t *testing.T) {
 	f(0, "The policies are valid", "policy", "check", "--strict", "--config", cfg)
 	f(0, "clock.rego:2: entrypoint default: time.now_ns", "policy", "check", clock)
 	f(3, "clock.rego:2", "policy", "check", "--strict", clock)
+	f(0, "misspelt.rego:2: data.isuer is neither data nor a rule", "policy", "check", misspelt)
+	f(2, "misspelt.rego:2: data.isuer is neither data nor a rule", "policy", "check", "--strict", misspelt)
 	f(2, "broken.rego:2", "policy", "check", broken)
 	f(2, "name policies", "policy", "check")
 	f(2, "no policy section", "policy", "check", "--set", "log.level=info", "--config", "yaml:log: {level: info}")
