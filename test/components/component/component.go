@@ -18,7 +18,7 @@ type Component struct {
 	install func(*installation) error
 }
 
-var all = []Component{envoy, prometheus, redis, nginx, cassandra, jaeger, chromium}
+var all = []Component{envoy, prometheus, redis, nginx, cassandra, jaeger, chromium, ratelimit}
 
 // All returns every component there is.
 func All() []Component { return slices.Clone(all) }
