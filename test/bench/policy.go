@@ -10,13 +10,17 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/tallygate/tallygate/internal/envoysim"
+	"github.com/tallygate/tallygate/test/testbed"
 )
 
 // judge is a server of checks under measurement.
 type judge struct {
 	name  string
 	start func(context.Context) (*server, error)
-	calls int64 // per run
+	calls int64          // per run
+	redis *testbed.Redis // whose CPU time counts too; nil for none
 
 	*server
 	*asker
@@ -30,15 +34,25 @@ func medianOf(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+// spent is the CPU time of what answers.
+func (j *judge) spent() (time.Duration, error) {
+	d, err := j.cpu()
+	if err != nil || j.redis == nil {
+		return d, err
+	}
+	more, err := envoysim.CPUTime(j.redis.PID())
+	return d + more, err
+}
+
 func (j *judge) run(ctx context.Context) error {
-	before, err := j.cpu()
+	before, err := j.spent()
 	if err != nil {
 		return err
 	}
 	if err := j.closed(ctx, j.calls, 16); err != nil {
 		return err
 	}
-	after, err := j.cpu()
+	after, err := j.spent()
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ const (
 	policyQuotas = "quotas"
 	policySync   = "sync"
 	policyShared = "shared"
+	policyStrict = "strict" // of the rate limit service
 )
 
 // measureQuota compares checks with quotas and without, and counts what Redis is
@@ -123,12 +124,8 @@ func measureQuota(ctx context.Context, o options, r *report) (err error) {
 
 // startQuotas starts the policy plane with a policy of this file.
 func startQuotas(ctx context.Context, binary, dir, policy, section string) (*server, error) {
-	text, err := policies.ReadFile("policies/" + policy + ".rego")
+	path, err := writePolicy(dir, policy)
 	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, policy+".rego")
-	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return nil, err
 	}
 	ports, err := freePorts(2)
@@ -142,6 +139,16 @@ func startQuotas(ctx context.Context, binary, dir, policy, section string) (*ser
 		return nil, err
 	}
 	return s, s.ready(ctx, 1)
+}
+
+// writePolicy writes a policy of this file into dir.
+func writePolicy(dir, policy string) (path string, err error) {
+	text, err := policies.ReadFile("policies/" + policy + ".rego")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, policy+".rego")
+	return path, os.WriteFile(path, text, 0o644)
 }
 
 var batches = regexp.MustCompile(`(?m)^tallygate_quota_redis_batches_total (\S+)$`)

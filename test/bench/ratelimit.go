@@ -11,6 +11,8 @@ import (
 	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tallygate/tallygate/test/testbed"
 )
 
 const limitMethod = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
@@ -68,9 +70,40 @@ func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
 	if err := os.WriteFile(file, []byte(limitYAML), 0o644); err != nil {
 		return err
 	}
+	bed, err := testbed.New(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bed.Close()) }()
+	redis, err := bed.StartRedis(ctx)
+	if err != nil {
+		return err
+	}
+	shared := []string{"quota.source=redis", "quota.redis.addresses=[" + redis.Addr + "]", "quota.redis.timeout=1s"}
+	tally := func(section string, until []string, sets ...string) func(context.Context) (*server, error) {
+		return func(ctx context.Context) (*server, error) { return startLimits(ctx, o.binary, section, until, sets...) }
+	}
+	const hasLimits, hasPolicy, hasRedis = "tallygate_descriptors_domains", "tallygate_policy_generation", "tallygate_quota_redis_up"
+	installed, err := bed.Cache.Installed("ratelimit")
+	if err != nil {
+		return err
+	}
+	yaml := fmt.Sprintf("ratelimit: {paths: [%q]}", file)
+	strict, err := writePolicy(dir, policyStrict)
+	if err != nil {
+		return err
+	}
 	js := []*judge{
-		{name: "bare gRPC, generated code, always OK", start: func(context.Context) (*server, error) { return startReference(limitBare) }},
-		{name: "Tallygate, local quotas", start: func(ctx context.Context) (*server, error) { return startLimits(ctx, o.binary, file) }},
+		{name: "bare gRPC, generated code, always OK", start: func(context.Context) (*server, error) { return startReference(limitBare) }, calls: 100_000},
+		{name: "Tallygate, local quotas", start: tally(yaml, []string{hasLimits}), calls: 100_000},
+		{name: "Tallygate, leases of Redis", start: tally(yaml, []string{hasLimits, hasRedis}, shared...), calls: 100_000, redis: redis},
+		{
+			name: "Tallygate, sync: Redis asked each time", calls: 40_000, redis: redis,
+			start: tally(fmt.Sprintf("policy: {paths: [%q], entrypoint: envoy/limits/limit, entrypoints: {strict: envoy/limits/limit}}, ratelimit: {entrypoint: strict}", strict), []string{hasPolicy, hasRedis}, shared...),
+		},
+		{name: "envoyproxy/ratelimit", start: func(ctx context.Context) (*server, error) {
+			return startEnvoyRateLimit(ctx, bed, limitYAML, redis.Addr)
+		}, calls: 20_000, redis: redis},
 	}
 	pool, err := limitPool(100)
 	if err != nil {
@@ -87,7 +120,7 @@ func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
 		}
 	}()
 	for _, j := range js {
-		j.calls = 100_000 / share
+		j.calls /= share
 		if j.server, err = j.start(ctx); err != nil {
 			return err
 		}
@@ -107,26 +140,28 @@ func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
 			progress("round %d  %-44s %9.0f calls per core-second", round+1, j.name, j.perCoreSecond[round])
 		}
 	}
-	r.section("Rate limits", "ShouldRateLimit calls per core-second of the server's process, medians of interleaved runs, over gRPC on loopback: 100 keys, one descriptor of two entries, 32 at once on 2 connections, every call under its limit.")
+	r.section("Rate limits", "ShouldRateLimit calls per core-second, medians of interleaved runs, over gRPC on loopback: 100 keys, one descriptor of two entries, 32 at once on 2 connections, every call under its limit. "+
+		"It is the CPU time of the server's process, and where there is a Redis that of redis-server too. envoyproxy/ratelimit is "+installed.Version+" with its default settings, without statsd; sync are limits from a policy, decided from the cache.")
 	t := r.table("server", "calls per core-second", "to bare gRPC")
 	base := medianOf(js[0].perCoreSecond)
 	for _, j := range js {
 		t.row(j.name, thousands(medianOf(j.perCoreSecond)), fmt.Sprintf("%.2f", medianOf(j.perCoreSecond)/base))
 	}
 	r.target("rate limit calls with local quotas to bare gRPC", medianOf(js[1].perCoreSecond)/base, atLeast, 0.75, "%.2f")
+	r.target("rate limit calls with leases of Redis to bare gRPC", medianOf(js[2].perCoreSecond)/base, atLeast, 0.68, "%.2f")
+	r.target("rate limit calls with sync quotas to envoyproxy/ratelimit, Redis included", medianOf(js[3].perCoreSecond)/medianOf(js[4].perCoreSecond), atLeast, 1, "%.2f")
 	return nil
 }
 
-// startLimits starts the rate limit service alone.
-func startLimits(ctx context.Context, binary, file string, sets ...string) (*server, error) {
+// startLimits starts the rate limit service alone, with further sections of the
+// configuration, and waits until each metric of until is 1.
+func startLimits(ctx context.Context, binary, sections string, until []string, sets ...string) (*server, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{
-		name: "tallygate", target: ports[0], status: "http://" + ports[1] + "/metrics", messages: "tallygate_descriptors_domains",
-	}
-	args := []string{"serve", "--config", fmt.Sprintf("yaml:ratelimit: {paths: [%q]}", file), "--set", "planes=[policy]", "--set", "log.level=warn",
+	s := &server{name: "tallygate", target: ports[0], status: "http://" + ports[1] + "/metrics"}
+	args := []string{"serve", "--config", "yaml:{" + sections + "}", "--set", "planes=[policy]", "--set", "log.level=warn",
 		"--set", "ingest.ratelimit.endpoint=" + ports[0], "--set", "admin.endpoint=" + ports[1], "--set", "ingest.ratelimit.timeout=5s"}
 	for _, set := range sets {
 		args = append(args, "--set", set)
@@ -135,5 +170,10 @@ func startLimits(ctx context.Context, binary, file string, sets ...string) (*ser
 	if err := s.start(); err != nil {
 		return nil, err
 	}
-	return s, s.ready(ctx, 1)
+	for _, s.messages = range until {
+		if err := s.ready(ctx, 1); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
