@@ -133,9 +133,9 @@ func TestConsole(t *testing.T) {
 		b.shows(5*time.Second, "#panel", "")
 
 		// By keys: filter, choose, open.
-		b.run(chromedp.KeyEvent("/"), chromedp.KeyEvent("frontend"), chromedp.KeyEvent(kb.Escape))
+		b.run(chromedp.SendKeys(chromedp.CSS(`main input[type="search"]`), "frontend"))
 		b.shows(5*time.Second, "main .count", "1 of 2 edges")
-		b.run(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter))
+		b.run(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter))
 		b.shows(10*time.Second, "#panel", "client-v1.shop → frontend-v1.shop")
 
 		b.view("tap")
