@@ -13,7 +13,7 @@ import (
 	"github.com/tallygate/tallygate/test/testbed"
 )
 
-// Two replicas behind the proxies: each proxy streams to one of them, or to both.
+// Two replicas behind the proxies: each proxy streams to one of them.
 // What they say together is the mesh, from the command line that names both and
 // from the console of one, which knows its peer; each view names them.
 //
@@ -33,11 +33,28 @@ func TestReplicas(t *testing.T) {
 		return StartTallygate(t, testbed.TallygateConfig{Admin: at, Token: token, More: object{"admin": object{"peers": array{peer}}}})
 	}
 	one, two := replica(oneAt, twoAt), replica(twoAt, oneAt)
-	_, driver := StartMesh(t, NewCA(t), testbed.MeshConfig{Logs: []string{one.ALS, two.ALS}, Flush: 300 * time.Millisecond, Concurrency: 2})
+	mesh, driver := StartMesh(t, NewCA(t), testbed.MeshConfig{Logs: []string{one.ALS}, Flush: 300 * time.Millisecond})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go driver.Ask(ctx, 20, testbed.HostFrontend, "/status/200")
 	go driver.Ask(ctx, 10, testbed.HostBackend, "/status/500")
+	Eventually(t, 30*time.Second, func(context.Context) error {
+		var list []struct{ Proxies []proxy }
+		if err := say(t, one, &list, "doctor", "--server", one.Admin, "--token-file", one.Token, "-o", "json"); err != nil {
+			return err
+		}
+		if n := len(list[0].Proxies); n != 3 {
+			return fmt.Errorf("%d proxies stream to one replica; want 3", n)
+		}
+		return nil
+	})
+	// New streams go to the other one, as after a roll-out.
+	if err := mesh.PointLogsTo(two.ALS); err != nil {
+		t.Fatal(err)
+	}
+	if err := mesh.Restart(t.Context(), mesh.Backend); err != nil {
+		t.Fatal(err)
+	}
 	names := []string{instance(t, one), instance(t, two)}
 	slices.Sort(names)
 
