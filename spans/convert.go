@@ -17,6 +17,8 @@ const maxText = 4096
 // own their bytes.
 func fill(s ptrace.Span, e *mesh.Entry, d *mesh.Detail, p *place, query bool) {
 	client := e.Reporter == mesh.ReporterSource
+	a := attributes{s.Attributes()}
+	a.EnsureCapacity(room(e, d))
 	s.SetTraceID(pcommon.TraceID(p.trace))
 	s.SetSpanID(pcommon.SpanID(p.span))
 	s.SetParentSpanID(pcommon.SpanID(p.parent))
@@ -34,10 +36,8 @@ func fill(s ptrace.Span, e *mesh.Entry, d *mesh.Detail, p *place, query bool) {
 	if why, failed := failure(e, client); failed {
 		s.Status().SetCode(ptrace.StatusCodeError)
 		s.Status().SetMessage(text(message(e, d)))
-		s.Attributes().PutStr("error.type", why)
+		a.PutStr("error.type", why)
 	}
-	a := attributes{s.Attributes()}
-	a.EnsureCapacity(28)
 	a.request(e, d, client, query)
 	if e.Protocol == mesh.ProtocolGRPC {
 		a.rpc(e, d)

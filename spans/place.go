@@ -44,8 +44,8 @@ func locate(e *mesh.Entry, d *mesh.Detail, know knowledge) (p place) {
 	case d.RequestID != "":
 		p.trace = requestTrace(d.RequestID)
 	default: // alone in its trace
-		binary.BigEndian.PutUint64(p.trace[:8], newHash(3).bytes(e.Wire).sum())
-		binary.BigEndian.PutUint64(p.trace[8:], newHash(4).bytes(e.Wire).sum())
+		binary.BigEndian.PutUint64(p.trace[:8], newHash(3).words(e.Wire).sum())
+		binary.BigEndian.PutUint64(p.trace[8:], newHash(4).words(e.Wire).sum())
 	}
 	p.state = h.state
 	caller := h.span
@@ -121,6 +121,15 @@ func (h hash) bytes(b []byte) hash {
 		h = h.add(c)
 	}
 	return h
+}
+
+// words adds b eight bytes at a time: far faster than bytes.
+func (h hash) words(b []byte) hash {
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ hash(binary.LittleEndian.Uint64(b))) * 0x9e3779b97f4a7c15
+		h ^= h >> 32
+	}
+	return h.bytes(b)
 }
 
 // text adds a string and its end.

@@ -74,7 +74,7 @@ func (s *sampler) of(e *mesh.Entry, slow bool) (set reasons) {
 	if slow && s.enabled[whyEdgeP99] {
 		set |= 1 << whyEdgeP99
 	}
-	if s.enabled[whyHead] && (s.always || randomness(e) >= s.head) {
+	if s.enabled[whyHead] && (s.always || s.likely(e) && randomness(e) >= s.head) {
 		set |= 1 << whyHead
 	}
 	return set
@@ -105,6 +105,17 @@ func denied(e *mesh.Entry) bool {
 // headRange is the number of values that the random part of a trace id has.
 // Source: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling
 const headRange = 1 << 56
+
+// likely is whether e may be of the ratio by the first byte of its randomness: most
+// are not, and no more of the id need be read. Of an x-request-id the whole must be
+// read to know whether it is a UUID.
+func (s *sampler) likely(e *mesh.Entry) bool {
+	if len(e.TraceID) < 16 {
+		return true
+	}
+	id := e.TraceID[len(e.TraceID)-14:]
+	return uint64(digits[id[0]])<<52|uint64(digits[id[1]])<<48|(1<<48-1) >= s.head
+}
 
 // randomness returns the last seven bytes of the trace id that the span of e has.
 func randomness(e *mesh.Entry) uint64 {

@@ -1,6 +1,9 @@
 package spans
 
-import "sync/atomic"
+import (
+	"hash/maphash"
+	"sync/atomic"
+)
 
 // seen remembers the ids of the last spans, roughly 100,000, so that a second span
 // with the id of another one gets an id of its own. It forgets early rather than
@@ -26,6 +29,10 @@ func (s *seen) add(key uint64) bool {
 	return false
 }
 
+// seed is of this process alone: nobody else has to come to the id of a span that
+// is repeated.
+var seed = maphash.MakeSeed()
+
 // distinct gives p an id of its own if there was a span with the same. kinds are
 // apart, as Zipkin's client and server share one id.
 func (s *seen) distinct(p *place, client bool, wire []byte) (repeated bool) {
@@ -33,9 +40,9 @@ func (s *seen) distinct(p *place, client bool, wire []byte) (repeated bool) {
 	if client {
 		use = 8
 	}
-	if !s.add(newHash(use).bytes(p.trace[:]).bytes(p.span[:]).sum()) {
+	if !s.add(newHash(use).words(p.trace[:]).words(p.span[:]).sum()) {
 		return false
 	}
-	p.span = newHash(9).bytes(p.span[:]).bytes(wire).id()
+	p.span = (newHash(9).words(p.span[:]) ^ hash(maphash.Bytes(seed, wire))).id()
 	return true
 }

@@ -27,9 +27,13 @@ type telemetry struct {
 
 func newTelemetry(reg prometheus.Registerer) *telemetry {
 	t := &telemetry{reg: reg, reader: sdk.NewManualReader()}
-	t.meters = sdk.NewMeterProvider(sdk.WithReader(t.reader))
+	t.meters = sdk.NewMeterProvider(sdk.WithReader(t.reader), sdk.WithView(noHistograms))
 	return t
 }
+
+// noHistograms turns histograms off, which nobody collects: for one of them a
+// queue measures how long every request would be in protobuf.
+var noHistograms = sdk.NewView(sdk.Instrument{Name: "*", Kind: sdk.InstrumentKindHistogram}, sdk.Stream{Aggregation: sdk.AggregationDrop{}})
 
 func (t *telemetry) provider() metric.MeterProvider { return t.meters }
 
