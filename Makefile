@@ -9,7 +9,7 @@ PKGS     := ./...
 # What the e2e tests use; make bench fetches one more by itself.
 REAL     := envoy nginx prometheus redis cassandra jaeger chromium
 
-.PHONY: help build test race lint fuzz bench e2e demo generate components clean
+.PHONY: help build test oracle race lint fuzz bench e2e demo generate components clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ build: ## bin/tallygate
 
 test: ## unit tests; needs nothing but Go
 	go test $(PKGS)
+
+oracle: ## the oracle of the decision cache over 200,000 checks of random policies
+	go test ./policy/opa -run '^TestOracle$$' -count=1 -v -oracle.checks=200000
 
 race: ## unit tests under the race detector
 	go test -race $(PKGS)

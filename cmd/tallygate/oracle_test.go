@@ -63,7 +63,10 @@ func oracleInput(rng *rand.Rand) string {
 // TestCachedEqualsFresh: over policies, requests, kinds of listener and reloads
 // in between, the decider says what a fresh evaluation says.
 func TestCachedEqualsFresh(t *testing.T) {
-	checks := 60_000
+	checks := 200_000
+	if raceEnabled {
+		checks = 20_000
+	}
 	if testing.Short() {
 		checks = 10_000
 	}
