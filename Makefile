@@ -21,7 +21,7 @@ test: ## unit tests; needs nothing but Go
 	go test $(PKGS)
 
 oracle: ## the oracle of the decision cache over 200,000 checks of random policies
-	go test ./policy/opa -run '^TestOracle$$' -count=1 -v -oracle.checks=200000
+	go test ./policy/opa -run '^TestOracle$$' -count=1 -v -timeout 1h -oracle.checks=200000
 
 race: ## unit tests under the race detector
 	go test -race $(PKGS)
