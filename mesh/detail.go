@@ -60,8 +60,9 @@ const (
 	NumPoints
 )
 
-// Detailer reads the Detail of entries of a Batch, while it is lent. It reports
-// false if there is none. d is overwritten.
+// Detailer reads the Detail of entries of a Batch, while it is lent, and of copies
+// of them that own their Wire at any time. It reports false if there is none. d is
+// overwritten.
 type Detailer interface {
 	ReadDetail(e *Entry, d *Detail) bool
 }

@@ -17,22 +17,6 @@ import (
 // out.
 type attributes struct{ pcommon.Map }
 
-// room is how many attributes there may be: with too little room they are copied,
-// and what is too much is kept for as long as the span waits.
-func room(e *mesh.Entry, d *mesh.Detail) int {
-	n := 32
-	if e.Protocol == mesh.ProtocolGRPC {
-		n += 4
-	}
-	if d.DecisionID != "" {
-		n += 2
-	}
-	if d.Attempts > 1 {
-		n += 2
-	}
-	return n
-}
-
 // put leaves out what is empty.
 func (a attributes) put(key, value string) {
 	if value != "" {

@@ -18,7 +18,6 @@ const maxText = 4096
 func fill(s ptrace.Span, e *mesh.Entry, d *mesh.Detail, p *place, query bool) {
 	client := e.Reporter == mesh.ReporterSource
 	a := attributes{s.Attributes()}
-	a.EnsureCapacity(room(e, d))
 	s.SetTraceID(pcommon.TraceID(p.trace))
 	s.SetSpanID(pcommon.SpanID(p.span))
 	s.SetParentSpanID(pcommon.SpanID(p.parent))

@@ -1,7 +1,6 @@
 package spans
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,9 +126,10 @@ func (s *Sink) Consume(_ context.Context, b *mesh.Batch) error {
 			mk = s.maker()
 		}
 		s.m.selected[w].Add(1)
-		s.make(mk, b, e, set)
-		if mk.n >= set.cfg.BatchSize {
-			s.push(mk.take(), set)
+		s.books.created.Add(1)
+		mk.keep(e, b.Details)
+		if len(mk.kept) == maxKept || mk.n+len(mk.kept) >= set.cfg.BatchSize {
+			s.make(mk, set)
 		}
 	}
 	edge.end(p, now)
@@ -150,21 +150,29 @@ func (s *Sink) maker() *maker {
 	return s.makers[0]
 }
 
-// make makes a span of an entry. Its strings are those of one copy of the entry.
-func (s *Sink) make(mk *maker, b *mesh.Batch, e *mesh.Entry, set *settings) {
-	own := &mk.entry
-	*own = *e
-	own.Wire = bytes.Clone(e.Wire)
+// make makes spans of the entries that mk kept. Their strings are those of the
+// copies.
+func (s *Sink) make(mk *maker, set *settings) {
 	d := &mk.detail
-	b.Details.ReadDetail(own, d)
-	p := locate(own, d, s.edges)
-	repeated := s.seen.distinct(&p, e.Reporter == mesh.ReporterSource, own.Wire)
-	span := mk.span(own)
-	fill(span, own, d, &p, set.cfg.Query)
-	if repeated {
-		span.Attributes().PutBool("tallygate.repeated", true)
+	for i := range mk.kept {
+		e := &mk.kept[i].entry
+		mk.kept[i].details.ReadDetail(e, d)
+		p := locate(e, d, s.edges)
+		repeated := s.seen.distinct(&p, e.Reporter == mesh.ReporterSource, e.Wire)
+		span := mk.span(e)
+		room := &mk.room[int(e.Reporter)%len(mk.room)]
+		span.Attributes().EnsureCapacity(*room)
+		fill(span, e, d, &p, set.cfg.Query)
+		if repeated {
+			span.Attributes().PutBool("tallygate.repeated", true)
+		}
+		*room = span.Attributes().Len()
+		if mk.n >= set.cfg.BatchSize {
+			s.push(mk.take(), set)
+		}
 	}
-	s.books.created.Add(1)
+	clear(mk.kept)
+	mk.kept = mk.kept[:0]
 }
 
 // ConsumeTraces takes the spans of proxies that trace, for receivers.
@@ -208,6 +216,7 @@ func (s *Sink) flush() {
 	set := s.settings.Load()
 	for _, mk := range s.makers {
 		mk.mu.Lock()
+		s.make(mk, set)
 		td := mk.take()
 		mk.mu.Unlock()
 		s.push(td, set)
