@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	  done; \
 	done
 
-bench: build ## figures against their references, into docs/benchmarks.md (about 10 minutes)
+bench: build ## figures against their references, into docs/benchmarks.md (about 20 minutes)
 	go run ./test/components fetch redis ratelimit
 	go run ./test/bench -write docs/benchmarks.md
 

@@ -1,6 +1,6 @@
 // Command bench measures Tallygate and writes the figures of docs/benchmarks.md.
 //
-//	go run ./test/bench           everything, about ten minutes
+//	go run ./test/bench           everything, about twenty minutes
 //	go run ./test/bench -quick    one minute, writes nothing
 //
 // Every server is a process of its own on loopback, driven by

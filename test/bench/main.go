@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.BoolVar(&o.quick, "quick", false, "one minute; writes nothing")
-	fs.StringVar(&o.only, "only", "", "throughput, spans, latency, scrape, headline, policy, ratelimit, hitrate, quota, planes or reload; writes nothing")
+	fs.StringVar(&o.only, "only", "", "throughput, spans, latency, scrape, headline, policy, ratelimit, hitrate, quota, fleet, planes or reload; writes nothing")
 	fs.StringVar(&o.out, "write", "docs/benchmarks.md", "the document to write the figures into")
 	fs.StringVar(&o.binary, "tallygate", "", "binary to measure; built if empty")
 	if err := fs.Parse(args); err != nil {
@@ -70,6 +70,7 @@ func run(ctx context.Context, args []string) error {
 		{"ratelimit", measureRateLimit},
 		{"hitrate", measureHitRates},
 		{"quota", measureQuota},
+		{"fleet", measureFleet},
 		{"planes", measurePlanes},
 		{"reload", measureReload},
 	} {
