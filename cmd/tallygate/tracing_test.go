@@ -63,7 +63,7 @@ func TestReloadSpans(t *testing.T) {
 	e := dialEnvoy(t, p.alsListener.Addr().String(), nil)
 	e.mustSend(3, nil)
 	p.until("spans arrive", func() bool { return one.Load() == 3 })
-	if said := p.reload(spansTo("otlphttp/b", second, "")); !strings.Contains(said, "changed=") || strings.Contains(said, "refused") {
+	if said := p.reload(spansTo("otlphttp/b", second, "")); !strings.Contains(said, "changed=") || strings.Contains(said, "Reload refused") {
 		t.Fatal(said)
 	}
 	e.mustSend(4, nil)
@@ -111,7 +111,7 @@ func TestSpansOnDisk(t *testing.T) {
 	e.mustSend(5, nil)
 	p.until("spans are queued", func() bool { return p.tracing.accounts()["otlphttp"].Queued == 5 })
 	url, spans := spanBackend(t)
-	if said := p.reload(disk + spansTo("otlphttp", url, queue)); strings.Contains(said, "refused") {
+	if said := p.reload(disk + spansTo("otlphttp", url, queue)); strings.Contains(said, "Reload refused") {
 		t.Fatal(said)
 	}
 	p.until("they arrive", func() bool { return spans.Load() == 5 && p.tracing.accounts()["otlphttp"].Exported == 5 })
