@@ -147,10 +147,8 @@ func (t *tracing) use(cfg *config.Config, h *host.Host, to []*spanExporter) erro
 	defer t.mu.Unlock()
 	var destinations []*spans.Destination
 	for _, e := range to {
-		past := t.past[e.ID]
 		if e.keeps {
-			// What this process has left on the disk is its own.
-			e.recovered = max(0, recovered[e.ID]-past.Queued)
+			t.past[e.ID], e.recovered = t.past[e.ID].reopened(recovered[e.ID])
 		}
 		destinations = append(destinations, e.Destination)
 	}
@@ -196,15 +194,16 @@ func (t *tracing) leave(ctx context.Context) error {
 		return nil
 	}
 	t.sink.SetDestinations(nil)
+	running, runningErr := h.SpanBooks()
 	err := h.Shutdown(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	books, bookErr := h.SpanBooks()
 	for _, e := range to {
-		t.past[e.ID] = t.past[e.ID].closed(t.flows(e), books[e.ID], e)
+		t.past[e.ID] = t.past[e.ID].closed(t.flows(e), running[e.ID], books[e.ID], e)
 	}
 	t.host, t.to = nil, nil
-	return errors.Join(err, bookErr)
+	return errors.Join(runningErr, err, bookErr)
 }
 
 // listen starts the receivers. With lenient one whose port is taken is left out,

@@ -12,6 +12,8 @@ import (
 type account struct {
 	Sampled, Recovered, Exported, Queued      int64
 	BufferFull, QueueFull, Failed, OnShutdown int64
+
+	interrupted int64 // of Queued: sends that a stop ended, so that they may have failed
 }
 
 func (t *tracing) flows(e *spanExporter) spans.Flow { return t.sink.FlowTo(e.Destination) }
@@ -28,13 +30,20 @@ func (a account) live(f spans.Flow, b host.SpanBooks, e *spanExporter) account {
 	return a
 }
 
-// closed adds an exporter that was stopped. What it has not sent is on its disk
-// or lost; what still waits for it is another's.
-func (a account) closed(f spans.Flow, b host.SpanBooks, e *spanExporter) account {
+// closed adds an exporter that was stopped, with its books from before and after.
+// What it has not sent is on its disk or lost; what still waits for it is
+// another's.
+func (a account) closed(f spans.Flow, running, b host.SpanBooks, e *spanExporter) account {
 	before := a
 	f.Sampled -= f.Waiting
 	f.Waiting = 0
 	b.Queued = 0
+	if e.keeps {
+		// The host takes a send that the stop interrupts for a failed one, but it
+		// stays on the disk.
+		a.interrupted = b.Failed - running.Failed
+		b.Failed = running.Failed
+	}
 	a = a.live(f, b, e)
 	left := before.Queued + f.Sampled + e.recovered - f.Shed - b.Sent - b.Failed - b.Refused
 	if e.keeps {
@@ -43,6 +52,18 @@ func (a account) closed(f spans.Flow, b host.SpanBooks, e *spanExporter) account
 		a.OnShutdown += left
 	}
 	return a
+}
+
+// reopened takes what is on the disk, now that the next exporter has it, for
+// the truth: what was interrupted and is not there had failed. It returns how
+// many spans there are beyond those of this process.
+func (a account) reopened(onDisk int64) (account, int64) {
+	if gone := min(a.interrupted, a.Queued-onDisk); gone > 0 {
+		a.Failed += gone
+		a.Queued -= gone
+	}
+	a.interrupted = 0
+	return a, max(0, onDisk-a.Queued)
 }
 
 // spanBooks exports the accounts of all exporters.

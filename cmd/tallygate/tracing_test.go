@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
+	"github.com/tallygate/tallygate/collector/host"
 	"github.com/tallygate/tallygate/internal/config"
+	"github.com/tallygate/tallygate/spans"
 )
 
 // spanBackend takes spans over OTLP/HTTP and counts them.
@@ -182,4 +184,28 @@ func TestPortTaken(t *testing.T) {
 	}
 	f(true, true)
 	f(false, false)
+}
+
+// TestSpanBooksOverAStop: a send that a stop interrupts waits on the disk, unless
+// it turns out not to be there.
+func TestSpanBooksOverAStop(t *testing.T) {
+	f := func(keeps bool, onDisk int64, want account, wantRecovered int64) {
+		t.Helper()
+		var a account
+		a = a.closed(spans.Flow{Sampled: 10}, host.SpanBooks{Sent: 2, Failed: 1}, host.SpanBooks{Sent: 2, Failed: 6}, &spanExporter{keeps: keeps})
+		recovered := int64(0)
+		if keeps {
+			a, recovered = a.reopened(onDisk)
+		}
+		if a != want || recovered != wantRecovered {
+			t.Errorf("keeps %t, %d on the disk: %+v, %d recovered; want %+v, %d", keeps, onDisk, a, recovered, want, wantRecovered)
+		}
+		if in, out := a.Sampled, a.Exported+a.Failed+a.OnShutdown+a.Queued; in != out {
+			t.Errorf("keeps %t, %d on the disk: %d in, %d out", keeps, onDisk, in, out)
+		}
+	}
+	f(false, 0, account{Sampled: 10, Exported: 2, Failed: 6, OnShutdown: 2}, 0)
+	f(true, 7, account{Sampled: 10, Exported: 2, Failed: 1, Queued: 7}, 0)
+	f(true, 4, account{Sampled: 10, Exported: 2, Failed: 4, Queued: 4}, 0)
+	f(true, 9, account{Sampled: 10, Exported: 2, Failed: 1, Queued: 7}, 2)
 }
