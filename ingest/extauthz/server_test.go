@@ -88,7 +88,10 @@ func TestFailures(t *testing.T) {
 		s, reg := newTestServer(t, deciderFunc(func(ctx context.Context, _ *mesh.Query) (mesh.Decision, error) {
 			return mesh.Decision{}, fails(ctx)
 		}), func(c *Config) {
-			c.OnError, c.Timeout = o, 20*time.Millisecond
+			c.OnError, c.Timeout = o, time.Minute
+			if reason == failedDeadline {
+				c.Timeout = 20 * time.Millisecond
+			}
 			c.Entrypoints = map[string]EntrypointConfig{"open": {OnError: OnErrorAllow}}
 		})
 		client := dial(t, s)
