@@ -13,7 +13,8 @@ func newRootCommand() *cobra.Command {
 		Long: `Tallygate takes the access logs that Envoy proxies stream to it over gRPC and
 serves rate, errors and duration of every edge of the mesh to Prometheus, under
 Istio's metric names. Asked by Envoy, nginx or Traefik whether a request may
-pass, it answers from Rego policies through a decision cache.
+pass, it answers from Rego policies and quotas through a decision cache. It makes
+spans of sampled, failed and slow requests, and keeps them or sends them on.
 
 Exit codes: 0 all is well; 1 it failed; 2 the command line or the configuration
 is wrong; 3 the answer is no: a check was denied, a test failed, doctor found something
