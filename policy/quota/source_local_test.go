@@ -18,8 +18,10 @@ import (
 // The test bed has a thread for its processes, to the end.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/tallygate/tallygate/test/testbed.init.func1.1"),
-		// A link that ends while a toxic is added to it keeps the toxic's goroutine.
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+		// Toxiproxy loses goroutines of a link that ends while a toxic is added or has bytes in hand.
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"))
 }
 
 // running runs l until stop; done says how that ended.
