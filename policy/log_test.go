@@ -218,23 +218,23 @@ func TestOPASinkIsOffTheRequestPath(t *testing.T) {
 		began := time.Now()
 		for n := range 10 {
 			decide(t, d, input(t, `{"user": "%d"}`, n))
-			if n == 1 {
-				time.Sleep(time.Second) // in the bubble: the worker takes two and is stuck
+			if n == 0 {
+				time.Sleep(time.Second) // in the bubble: the worker takes the first and is stuck
 			}
 		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("decisions took %s", took)
 		}
-		if n := value(t, reg, "decision_log_records_total", LabelResult, "queue_full"); n != 6 {
-			t.Errorf("%v dropped; want 6", n)
+		if n := value(t, reg, "decision_log_records_total", LabelResult, "queue_full"); n != 7 {
+			t.Errorf("%v dropped; want 7", n)
 		}
 		close(stuck)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := value(t, reg, "decision_log_records_total", LabelResult, "write_error"); n != 4 {
-			t.Errorf("%v write errors; want 4", n)
+		if n := value(t, reg, "decision_log_records_total", LabelResult, "write_error"); n != 3 {
+			t.Errorf("%v write errors; want 3", n)
 		}
 	})
 	cfg := DefaultConfig()
