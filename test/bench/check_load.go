@@ -42,6 +42,24 @@ func newAsker(target string, conns int, pool [][]byte) (*asker, error) {
 	return a, nil
 }
 
+// newVerifiedAsker asks s with a pool of 2,000 checks, each of which it has
+// answered as it should.
+func newVerifiedAsker(ctx context.Context, s *server) (*asker, error) {
+	pool, err := checkPool(2000)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAsker(s.target, 2, pool)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.verify(ctx); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
 func (a *asker) close() {
 	for _, c := range a.conns {
 		c.Close()

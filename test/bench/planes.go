@@ -45,18 +45,11 @@ func measurePlanes(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	pool, err := checkPool(2000)
-	if err != nil {
-		return err
-	}
-	a, err := newAsker(s.target, 2, pool)
+	a, err := newVerifiedAsker(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if err := a.verify(ctx); err != nil {
-		return err
-	}
 	// Every label set is there before the first round.
 	if _, err := saturate(ctx, o, s, als, func() error { return nil }); err != nil {
 		return err
@@ -175,18 +168,11 @@ func measureReload(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	pool, err := checkPool(2000)
-	if err != nil {
-		return err
-	}
-	a, err := newAsker(s.target, 2, pool)
+	a, err := newVerifiedAsker(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if err := a.verify(ctx); err != nil {
-		return err
-	}
 	var before, during, lasted []time.Duration
 	for round := range rounds {
 		took, err := a.open(ctx, checkRate, d)
