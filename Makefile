@@ -6,8 +6,6 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 30s
 PKGS     := ./...
-# What the e2e tests use; make bench fetches one more by itself.
-REAL     := envoy nginx prometheus redis cassandra jaeger chromium
 
 .PHONY: help build test oracle race lint fuzz bench e2e demo generate components clean
 
@@ -44,7 +42,7 @@ bench: build ## figures against their references, into docs/benchmarks.md (about
 	go run ./test/bench -write docs/benchmarks.md
 
 e2e: build ## end to end on real Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger, Chromium (fetched into .cache)
-	go run ./test/components fetch $(REAL)
+	go run ./test/components fetch all
 	go test -tags e2e -count=1 -timeout 25m ./test/e2e/... ./policy/quota
 
 demo: build ## a small mesh of real Envoys, Tallygate and Prometheus, with a live table; Ctrl-C ends it
@@ -54,8 +52,8 @@ demo: build ## a small mesh of real Envoys, Tallygate and Prometheus, with a liv
 generate: ## everything that is generated: schema, configuration reference, boards, rules
 	go generate $(PKGS)
 
-components: ## fetch every real component that the e2e tests use
-	go run ./test/components fetch $(REAL)
+components: ## fetch every real component that tests and benchmarks use
+	go run ./test/components fetch all
 
 clean: ## remove what was built, not what was fetched
 	rm -rf bin .bench
