@@ -69,6 +69,26 @@ func (l *Loader) Load(ctx context.Context) error {
 	l.load.Lock()
 	defer l.load.Unlock()
 	l.state = stamp(l.cfg.Paths)
+	defer spare()()
+	var src *Sources
+	var err error
+	if len(l.cfg.Paths) > 0 {
+		src, err = Read(l.cfg.Paths)
+	}
+	return l.take(ctx, src, err)
+}
+
+// take puts files into use that were read, or not for the reason err. l.load is
+// held.
+func (l *Loader) take(ctx context.Context, src *Sources, err error) error {
+	l.files, l.sum = src, ""
+	if err != nil {
+		l.refuse(fromFiles, err)
+		return err
+	}
+	if src != nil {
+		l.sum = src.digest
+	}
 	return l.reload(ctx, fromFiles)
 }
 
@@ -106,6 +126,7 @@ func (l *Loader) Run(ctx context.Context) error {
 func (l *Loader) activate(ctx context.Context) {
 	l.load.Lock()
 	defer l.load.Unlock()
+	defer spare()()
 	src, err := l.bundles.latest()
 	switch {
 	case err != nil:
@@ -140,6 +161,7 @@ func (l *Loader) poll(ctx context.Context, reread bool) {
 		return
 	}
 	l.state = now
+	defer spare()()
 	src, err := Read(l.cfg.Paths)
 	if err == nil && src.digest == l.sum {
 		return
@@ -147,7 +169,7 @@ func (l *Loader) poll(ctx context.Context, reread bool) {
 	if err != nil && l.files == nil && l.failedAlike(err) {
 		return
 	}
-	_ = l.reload(ctx, fromFiles)
+	_ = l.take(ctx, src, err)
 }
 
 // failedAlike reports whether err was reported already.
@@ -159,7 +181,7 @@ func (l *Loader) failedAlike(err error) bool {
 // reload compiles what there is and puts it into use. l.load is held.
 func (l *Loader) reload(ctx context.Context, from string) error {
 	begin := time.Now()
-	g, err := l.compile(ctx, from)
+	g, err := l.compile(ctx)
 	switch {
 	case errors.Is(err, errWaiting):
 		return nil
@@ -190,15 +212,7 @@ func (l *Loader) reload(ctx context.Context, from string) error {
 // errWaiting means that a bundle has not arrived yet.
 var errWaiting = errors.New("waiting for bundles")
 
-func (l *Loader) compile(ctx context.Context, from string) (*Generation, error) {
-	if from == fromFiles && len(l.cfg.Paths) > 0 {
-		l.files, l.sum = nil, ""
-		src, err := Read(l.cfg.Paths)
-		if err != nil {
-			return nil, err
-		}
-		l.files, l.sum = src, src.digest
-	}
+func (l *Loader) compile(ctx context.Context) (*Generation, error) {
 	if l.bundles == nil {
 		g, err := CompileSources(ctx, &l.cfg, l.files)
 		l.files = &Sources{digest: l.sum} // the rest is in the generation
