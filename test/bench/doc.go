@@ -1,7 +1,8 @@
 // Command bench measures Tallygate and writes the figures of docs/benchmarks.md.
 //
-//	go run ./test/bench           everything, about twenty minutes
-//	go run ./test/bench -quick    one minute, writes nothing
+//	go run ./test/bench -write docs/benchmarks.md                     everything, most of an hour
+//	go run ./test/bench -write docs/benchmarks.md -only policy,quota  some parts
+//	go run ./test/bench -quick                                        some minutes, rough
 //
 // Every server is a process of its own on loopback, driven by
 // internal/envoysim; what is compared runs interleaved in the same minutes.

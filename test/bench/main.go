@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,33 @@ type options struct {
 	binary string
 }
 
+// parts are what can be measured, each with its place in the document.
+var parts = []struct {
+	name    string
+	measure func(context.Context, options, *report) error
+}{
+	{"throughput", measureThroughput},
+	{"spans", measureSpans},
+	{"latency", measureLatency},
+	{"scrape", measureScrapes},
+	{"headline", measureHeadline},
+	{"policy", measurePolicy},
+	{"hitrate", measureHitRates},
+	{"planes", measurePlanes},
+	{"reload", measureReload},
+	{"quota", measureQuota},
+	{"ratelimit", measureRateLimit},
+	{"fleet", measureFleet},
+}
+
+func partNames() []string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "serve" {
 		return serveReference(ctx, args[1])
@@ -36,14 +64,20 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.BoolVar(&o.quick, "quick", false, "one minute; writes nothing")
-	fs.StringVar(&o.only, "only", "", "throughput, spans, latency, scrape, headline, policy, ratelimit, hitrate, quota, fleet, planes or reload; writes nothing")
-	fs.StringVar(&o.out, "write", "docs/benchmarks.md", "the document to write the figures into")
+	fs.StringVar(&o.only, "only", "", "measure only these, comma-separated: "+strings.Join(partNames(), ", "))
+	fs.StringVar(&o.out, "write", "", "the document to write the figures into, each part's when it is measured; none if empty")
 	fs.StringVar(&o.binary, "tallygate", "", "binary to measure; built if empty")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return err
+	}
+	only := slices.DeleteFunc(strings.Split(o.only, ","), func(name string) bool { return name == "" })
+	for _, name := range only {
+		if !slices.Contains(partNames(), name) {
+			return fmt.Errorf("-only: %q is none of %s", name, strings.Join(partNames(), ", "))
+		}
 	}
 	if o.binary == "" {
 		dir, err := os.MkdirTemp("", "tallygate-bench-")
@@ -55,41 +89,27 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	r := &report{quick: o.quick}
 	began := time.Now()
-	for _, part := range []struct {
-		name    string
-		measure func(context.Context, options, *report) error
-	}{
-		{"throughput", measureThroughput},
-		{"spans", measureSpans},
-		{"latency", measureLatency},
-		{"scrape", measureScrapes},
-		{"headline", measureHeadline},
-		{"policy", measurePolicy},
-		{"ratelimit", measureRateLimit},
-		{"hitrate", measureHitRates},
-		{"quota", measureQuota},
-		{"fleet", measureFleet},
-		{"planes", measurePlanes},
-		{"reload", measureReload},
-	} {
-		if o.only != "" && o.only != part.name {
+	var missed []error
+	for _, part := range parts {
+		if len(only) > 0 && !slices.Contains(only, part.name) {
 			continue
 		}
 		progress("-- %s", part.name)
+		r := &report{part: part.name}
 		if err := part.measure(ctx, o, r); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
+		fmt.Print(r.markdown())
+		if o.out != "" && !o.quick {
+			if err := r.write(o.out); err != nil {
+				return err
+			}
+		}
+		missed = append(missed, r.verdict())
 	}
 	progress("-- took %s", time.Since(began).Round(time.Second))
-	fmt.Print(r.markdown())
-	if !o.quick && o.only == "" {
-		if err := r.write(o.out); err != nil {
-			return err
-		}
-	}
-	return r.verdict()
+	return errors.Join(missed...)
 }
 
 // serveReference is the server of a reference, as a process of its own.

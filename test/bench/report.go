@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -11,9 +10,9 @@ import (
 	"time"
 )
 
-// report is the figures as they are written down.
+// report is the figures of one part as they are written down.
 type report struct {
-	quick   bool
+	part    string
 	tables  []*table
 	targets []target
 }
@@ -71,7 +70,12 @@ func (t target) met() bool {
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s.\n\n| target | measured | wanted | |\n|---|---|---|---|\n", machine())
+	for _, t := range r.tables {
+		t.write(&b)
+	}
+	if len(r.targets) > 0 {
+		b.WriteString("\n| target | measured | wanted | |\n|---|---|---|---|\n")
+	}
 	for _, t := range r.targets {
 		met := "met"
 		if !t.met() {
@@ -79,9 +83,7 @@ func (r *report) markdown() string {
 		}
 		fmt.Fprintf(&b, "| %s | "+t.format+" | %s %g | %s |\n", t.name, t.got, t.direction, t.want, met)
 	}
-	for _, t := range r.tables {
-		t.write(&b)
-	}
+	fmt.Fprintf(&b, "\n%s\n", machine())
 	return b.String()
 }
 
@@ -96,25 +98,25 @@ func (r *report) verdict() error {
 	return errors.Join(errs...)
 }
 
-// The figures stand between these lines of the document.
-const (
-	beginMark = "<!-- Written by `make bench`: begin -->\n"
-	endMark   = "<!-- Written by `make bench`: end -->\n"
-)
+// marks are the lines of the document that a part's figures stand between.
+func marks(part string) (begin, end string) {
+	return "<!-- make bench: " + part + " -->\n", "<!-- end of " + part + " -->\n"
+}
 
-// write puts the figures into the document at path.
+// write puts the figures into the document at path, in the place of the part's
+// old ones.
 func (r *report) write(path string) error {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
-	head, rest, ok := bytes.Cut(doc, []byte(beginMark))
-	_, tail, ok2 := bytes.Cut(rest, []byte(endMark))
+	begin, end := marks(r.part)
+	head, rest, ok := strings.Cut(string(doc), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("writing the figures: %s has no lines %q and %q", path, beginMark, endMark)
+		return fmt.Errorf("writing the figures: %s has no lines %q and %q", path, begin, end)
 	}
-	out := slices.Concat(head, []byte(beginMark), []byte("\n"), []byte(r.markdown()), []byte("\n"), []byte(endMark), tail)
-	if err := os.WriteFile(path, out, 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(head+begin+r.markdown()+"\n"+end+tail), 0o644); err != nil {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
 	return nil
@@ -137,7 +139,7 @@ func machine() string {
 			mem = fmt.Sprintf("%.0f GiB", float64(kib)/(1<<20))
 		}
 	}
-	return fmt.Sprintf("Measured on %d cores of %s, %s, %s, %s/%s", runtime.NumCPU(), model, mem, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("Measured on %d cores of %s, %s, %s, %s/%s.", runtime.NumCPU(), model, mem, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func median(v []time.Duration) time.Duration {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
-	r := &report{}
+	r := &report{part: "speed"}
 	r.section("Speed", "How fast.")
 	r.table("what", "how fast").row("it", thousands(1234567))
 	r.target("ratio", 0.4, atLeast, 0.35, "%.2f")
@@ -19,8 +19,9 @@ func TestReport(t *testing.T) {
 	if err := r.verdict(); err == nil || err.Error() != "missed: p99 in ms is 7.0, wanted at most 5" {
 		t.Errorf("verdict: %v", err)
 	}
+	begin, end := marks("speed")
 	path := filepath.Join(t.TempDir(), "benchmarks.md")
-	if err := os.WriteFile(path, []byte("# Head\n"+beginMark+"old\n"+endMark+"tail\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("# Head\n"+begin+"old\n"+end+"tail\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // writing again changes nothing
@@ -34,7 +35,7 @@ func TestReport(t *testing.T) {
 	}
 	doc := string(b)
 	for _, want := range []string{
-		"# Head\n" + beginMark, "\n" + endMark + "tail\n",
+		"# Head\n" + begin, "\n" + end + "tail\n",
 		"| ratio | 0.40 | at least 0.35 | met |\n| p99 in ms | 7.0 | at most 5 | **missed** |",
 		"### Speed\n\nHow fast.\n\n| what | how fast |\n|---|---|\n| it | 1,234,567 |\n",
 	} {
@@ -58,8 +59,15 @@ func TestDocumentHasMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, rest, ok := strings.Cut(string(b), beginMark); !ok || !strings.Contains(rest, endMark) {
-		t.Error("docs/benchmarks.md has no lines to write the figures between")
+	rest := string(b)
+	for _, name := range partNames() {
+		begin, end := marks(name)
+		_, after, ok := strings.Cut(rest, begin)
+		_, after, ok2 := strings.Cut(after, end)
+		if !ok || !ok2 {
+			t.Fatalf("docs/benchmarks.md has no lines %q and %q in the order of the parts", begin, end)
+		}
+		rest = after
 	}
 }
 
