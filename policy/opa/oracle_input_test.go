@@ -8,6 +8,9 @@ func (g *generator) input() map[string]any {
 			m[k] = g.any(3)
 		}
 	}
+	if v, ok := m[g.pick(tops)]; ok && g.one(3) { // what is the same in two places
+		m[g.pick(tops)] = v
+	}
 	return m
 }
 
@@ -21,8 +24,10 @@ func (g *generator) any(depth int) any {
 		return jsonNumber(g.pick([]string{"0", "1"}))
 	case 1:
 		return g.one(3)
-	case 2, 3:
+	case 2:
 		return g.pick(keys)
+	case 3:
+		return g.pick([]string{"a", "b", "calls", "gets"}) // also rules of lib
 	case 4:
 		return nil
 	case 5, 6, 7:
