@@ -290,6 +290,7 @@ func (b *body) rare() string {
 		`[v | v := data.lib[_]]`,
 		fmt.Sprintf(`[1 | %s = %s; %s = %s]`, v, x, v, y),
 		"two.a",
+		fmt.Sprintf(`[[v | v := data.lib.deep(%s)], [v | v := data.lib.deep(%s)]]`, x, y),
 	})
 }
 
