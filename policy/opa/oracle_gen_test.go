@@ -290,7 +290,8 @@ func (b *body) rare() string {
 		`[v | v := data.lib[_]]`,
 		fmt.Sprintf(`[1 | %s = %s; %s = %s]`, v, x, v, y),
 		"two.a",
-		fmt.Sprintf(`[[v | v := data.lib.deep(%s)], [v | v := data.lib.deep(%s)]]`, x, y),
+		fmt.Sprintf("data.lib.boxed(%s)", y),
+		fmt.Sprintf(`[[1 | data.lib.named(%s)], [1 | data.lib.named(%s)]]`, x, y),
 	})
 }
 
