@@ -124,8 +124,17 @@ func TestExtAuthzExampleIsValid(t *testing.T) {
 	}
 }
 
-// own returns a value of Tallygate's own metrics.
+// own returns a value of Tallygate's own metrics, 0 if it has none.
 func (g *gated) own(t *testing.T, series string) string {
+	t.Helper()
+	if v, ok := g.ownAll(t, series)[series]; ok {
+		return v
+	}
+	return "0"
+}
+
+// ownAll returns those of Tallygate's own metrics whose series begin with prefix.
+func (g *gated) ownAll(t *testing.T, prefix string) map[string]string {
 	t.Helper()
 	resp, err := http.Get("http://" + g.tallygate.Admin + "/metrics")
 	if err != nil {
@@ -136,12 +145,13 @@ func (g *gated) own(t *testing.T, series string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[string]string{}
 	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, series+" "); ok {
-			return strings.TrimSpace(v)
+		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
+			all[line[:i]] = strings.TrimSpace(line[i:])
 		}
 	}
-	return "0"
+	return all
 }
 
 func (g *gated) wantLog(t *testing.T, pattern string) {
