@@ -122,11 +122,8 @@ func (a *analysis) enter(r *ast.Rule) *scope {
 	a.visited[r] = true
 	defer func(at *ast.Location) { a.at = at }(a.at)
 	a.at = r.Location
-	for _, t := range r.Head.Args {
-		if !isVar(t) {
-			a.term(s, t)
-		}
-	}
+	// Arguments are variables and patterns of them: what reads is moved into the
+	// body by the compiler.
 	for _, t := range r.Head.Ref()[1:] {
 		a.term(s, t)
 	}

@@ -56,6 +56,7 @@ func TestShape(t *testing.T) {
 	f("function chain", "g(y) := y.c\nf(x) if g(x.b) == \"c\"\nallow if f(input.a)", "a.b.c", "a a.b")
 	f("function of whole input", "f(x) := x.a.b\nallow if f(input) == 1", "a.b", "")
 	f("function with pattern", "f([x, y]) if x == y\nallow if f([input.a, input.b])", "a b", "")
+	f("function with a computed argument", "f({v | v := input.b.c}) := 1\nallow if f(input.a)", "a b.c", "")
 	f("function else", "f(x) if { x.a } else := true if { x.b }\nallow if f(input.r)", "r.a r.b", "r")
 	f("mocked function", "f(x) if x.b\ng(x) if x.c\nallow if f(input.a) with f as g", "a", "")
 	f("object.get", `allow if object.get(input.a, "k", "") == "v"`, "a.k", "a")
