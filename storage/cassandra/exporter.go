@@ -24,7 +24,7 @@ type traces struct {
 	writer *writer
 	edges  *storage.Edges
 	stats  stats
-	m      *metrics
+	m      *storage.Metrics
 
 	stop chan struct{}
 	done chan struct{} // edges have been written for the last time
@@ -194,7 +194,7 @@ func (e *traces) shutdown(ctx context.Context) error {
 	case <-e.done:
 	case <-ctx.Done():
 	}
-	e.m.unregister()
+	e.m.Unregister()
 	e.client.close()
 	<-e.done
 	return nil

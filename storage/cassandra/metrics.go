@@ -1,66 +1,25 @@
 package cassandra
 
 import (
-	"context"
-	"errors"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tallygate/tallygate/storage"
 )
 
-// metrics are read from the exporter when somebody collects them.
-type metrics struct{ registration metric.Registration }
-
-func newMetrics(provider metric.MeterProvider, e *traces) (*metrics, error) {
-	meter := provider.Meter("github.com/tallygate/tallygate/storage/cassandra")
-	var errs []error
-	counter := func(name, help string) metric.Int64ObservableCounter {
-		c, err := meter.Int64ObservableCounter("tallygate_storage_cassandra_"+name, metric.WithDescription(help))
-		errs = append(errs, err)
-		return c
+func newMetrics(provider metric.MeterProvider, e *traces) (*storage.Metrics, error) {
+	s := &e.stats
+	m := storage.NewMetrics(provider, "cassandra")
+	m.Counter("written_spans", "Spans of which every row is written.", s.written.Load)
+	m.Counter("dropped_spans", "Spans that Cassandra refused for good.", s.dropped.Load, attribute.String("reason", "refused"))
+	m.Counter("returned_spans", "Spans that went back to the queue: a retry brings them again, or the queue counts them as failed.", s.returned.Load)
+	m.Counter("retried_statements", "Statements that were tried again.", s.retried.Load)
+	m.Counter("skipped_index_rows", "Index rows that were not written: long, no UTF-8, JSON objects.", s.skipped.Load)
+	for i, table := range tableNames {
+		m.Counter("statements", "Statements by table, tries again included.", s.statements[i].Load, attribute.String("table", table))
 	}
-	gauge := func(name, help string) metric.Int64ObservableGauge {
-		g, err := meter.Int64ObservableGauge("tallygate_storage_cassandra_"+name, metric.WithDescription(help))
-		errs = append(errs, err)
-		return g
-	}
-	written := counter("written_spans", "Spans of which every row is written.")
-	dropped := counter("dropped_spans", "Spans that Cassandra refused for good.")
-	returned := counter("returned_spans", "Spans that went back to the queue: a retry brings them again, or the queue counts them as failed.")
-	retried := counter("retried_statements", "Statements that were tried again.")
-	skipped := counter("skipped_index_rows", "Index rows that were not written: long, no UTF-8, JSON objects.")
-	statements := counter("statements", "Statements by table, tries again included.")
-	edges := counter("written_edges", "Edges written to dependencies_v2.")
-	edgesFailed := counter("failed_edge_writes", "Writes to dependencies_v2 that failed; the edges are kept for the next.")
-	inFlight := gauge("in_flight_statements", "Statements that wait for Cassandra.")
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	refused := metric.WithAttributes(attribute.String("reason", "refused"))
-	var byTable [numStatements]metric.MeasurementOption
-	for i := range byTable {
-		byTable[i] = metric.WithAttributes(attribute.String("table", tableNames[i]))
-	}
-	reg, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := &e.stats
-		o.ObserveInt64(written, s.written.Load())
-		o.ObserveInt64(dropped, s.dropped.Load(), refused)
-		o.ObserveInt64(returned, s.returned.Load())
-		o.ObserveInt64(retried, s.retried.Load())
-		o.ObserveInt64(skipped, s.skipped.Load())
-		for i := range byTable {
-			o.ObserveInt64(statements, s.statements[i].Load(), byTable[i])
-		}
-		o.ObserveInt64(edges, s.edges.Load())
-		o.ObserveInt64(edgesFailed, s.edgesFailed.Load())
-		o.ObserveInt64(inFlight, int64(len(e.writer.inFlight)))
-		return nil
-	}, written, dropped, returned, retried, skipped, statements, edges, edgesFailed, inFlight)
-	return &metrics{reg}, err
-}
-
-func (m *metrics) unregister() {
-	if m.registration != nil {
-		_ = m.registration.Unregister()
-	}
+	m.Counter("written_edges", "Edges written to dependencies_v2.", s.edges.Load)
+	m.Counter("failed_edge_writes", "Writes to dependencies_v2 that failed; the edges are kept for the next.", s.edgesFailed.Load)
+	m.Gauge("in_flight_statements", "Statements that wait for Cassandra.", func() int64 { return int64(len(e.writer.inFlight)) })
+	return m, m.Register()
 }

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tallygate/tallygate/jaegermodel"
+	"github.com/tallygate/tallygate/storage"
 )
 
 // traces is the exporter.
@@ -16,7 +17,7 @@ type traces struct {
 	stores *Stores
 	set    exporter.Settings
 	store  *Handle
-	m      *metrics
+	m      *storage.Metrics
 }
 
 func (e *traces) start(context.Context, component.Host) (err error) {
@@ -37,6 +38,6 @@ func (e *traces) shutdown(context.Context) error {
 	if e.store == nil {
 		return nil
 	}
-	e.m.unregister()
+	e.m.Unregister()
 	return e.store.Close()
 }

@@ -1,59 +1,27 @@
 package local
 
 import (
-	"context"
-	"errors"
-
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tallygate/tallygate/storage"
 )
 
-// metrics are read from the store when somebody collects them.
-type metrics struct{ registration metric.Registration }
-
-func newMetrics(provider metric.MeterProvider, s *Store) (*metrics, error) {
-	meter := provider.Meter("github.com/tallygate/tallygate/storage/local")
-	var errs []error
-	counter := func(name, help string) metric.Int64ObservableCounter {
-		c, err := meter.Int64ObservableCounter("tallygate_storage_local_"+name, metric.WithDescription(help))
-		errs = append(errs, err)
-		return c
-	}
-	gauge := func(name, help string) metric.Int64ObservableGauge {
-		g, err := meter.Int64ObservableGauge("tallygate_storage_local_"+name, metric.WithDescription(help))
-		errs = append(errs, err)
-		return g
-	}
-	written := counter("written_spans", "Spans that are on disk; written again they count again.")
-	refused := counter("refused_spans", "Spans of writes that were refused: no space, or the engine failed. A retry may bring them again.")
-	blocks := counter("sealed_blocks", "Blocks of spans with their index.")
-	expired := counter("expired_partitions", "Partitions that went because of ttl or max_bytes.")
-	waiting := gauge("waiting_spans", "Spans in the log, searched one by one, that are not yet in a block.")
-	size := gauge("size_bytes", "Estimated size on disk.")
-	failed := gauge("failed", "1 if the engine cannot write until a restart.")
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	reg, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(written, s.Stats.Written.Load())
-		o.ObserveInt64(refused, s.Stats.Refused.Load())
-		o.ObserveInt64(blocks, s.Stats.Blocks.Load())
-		o.ObserveInt64(expired, s.Stats.Expired.Load())
-		o.ObserveInt64(waiting, int64(s.Waiting()))
-		if n, err := s.size(); err == nil {
-			o.ObserveInt64(size, n)
-		}
-		var bad int64
+func newMetrics(provider metric.MeterProvider, s *Store) (*storage.Metrics, error) {
+	m := storage.NewMetrics(provider, "local")
+	m.Counter("written_spans", "Spans that are on disk; written again they count again.", s.Stats.Written.Load)
+	m.Counter("refused_spans", "Spans of writes that were refused: no space, or the engine failed. A retry may bring them again.", s.Stats.Refused.Load)
+	m.Counter("sealed_blocks", "Blocks of spans with their index.", s.Stats.Blocks.Load)
+	m.Counter("expired_partitions", "Partitions that went because of ttl or max_bytes.", s.Stats.Expired.Load)
+	m.Gauge("waiting_spans", "Spans in the log, searched one by one, that are not yet in a block.", func() int64 { return int64(s.Waiting()) })
+	m.Gauge("size_bytes", "Estimated size on disk; 0 if it cannot be told.", func() int64 {
+		n, _ := s.size() // what is wrong with the disk, failed says
+		return n
+	})
+	m.Gauge("failed", "1 if the engine cannot write until a restart.", func() int64 {
 		if s.Failure() != nil {
-			bad = 1
+			return 1
 		}
-		o.ObserveInt64(failed, bad)
-		return nil
-	}, written, refused, blocks, expired, waiting, size, failed)
-	return &metrics{reg}, err
-}
-
-func (m *metrics) unregister() {
-	if m != nil && m.registration != nil {
-		_ = m.registration.Unregister()
-	}
+		return 0
+	})
+	return m, m.Register()
 }
