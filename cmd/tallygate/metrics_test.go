@@ -65,7 +65,7 @@ func startEverything(t *testing.T) map[string]*exposed {
 	}
 	policyFile(t, two, "bob")
 	p := startProc(t, everything, "policy.paths=["+one+"]", "policy.shadow.paths=["+two+"]",
-		"ratelimit.paths=["+limits+"]", "ingest.ratelimit.endpoint=127.0.0.1:0")
+		"ratelimit.paths=["+limits+"]", "ingest.ratelimit.endpoint=127.0.0.1:0", "exporters.local.directory="+filepath.Join(dir, "spans"))
 	chargeOnce(t, p.quotas)
 	c := p.checks(t)
 	p.until("checks are allowed, denied and judged by the candidate", func() bool {
@@ -92,6 +92,12 @@ func startEverything(t *testing.T) map[string]*exposed {
 	p.until("spans are exported", func() bool {
 		_, body := p.get(p.metricsURL())
 		return sum(body, `tallygate_spans_exported_total\{`) > 0
+	})
+	p.until("spans are kept and found", func() bool {
+		p.get("http://" + p.storing.listener.Addr().String() + "/api/services")
+		_, body := p.get(p.adminURL("/metrics"))
+		return sum(body, `tallygate_storage_local_written_spans_total`) > 0 && sum(body, `tallygate_storage_query_requests_total\{`) > 0 &&
+			strings.Contains(body, "tallygate_storage_cassandra_statements_total{")
 	})
 	p.until("quotas are charged", func() bool {
 		_, body := p.get(p.adminURL("/metrics"))
@@ -124,9 +130,13 @@ red: {span_metrics: true, max_label_values: 1}
 policy: {shadow: {share: 1}}
 quota: {source: redis, redis: {addresses: ["127.0.0.1:1"]}}
 ingest: {forward_auth: {mode: nginx}}
-exporters: {debug: {}}
+exporters:
+  debug: {}
+  local: {min_free_bytes: 0}
+  cassandra: {connection: {servers: ["127.0.0.1:1"]}, retry_on_failure: {enabled: false}}
 push: {interval: 1s, exporters: [debug]}
-spans: {flush_interval: 100ms, sampling: {head: {ratio: 1}}, exporters: [debug]}
+spans: {flush_interval: 100ms, sampling: {head: {ratio: 1}}, exporters: [debug, local, cassandra]}
+query: {endpoint: "127.0.0.1:0", store: local}
 `
 
 // charged is a policy whose decisions name quotas.
