@@ -111,7 +111,7 @@ type IndexConfig struct {
 	TagAllow []string `mapstructure:"tag_allow"`
 	// TagDeny are keys that are not indexed.
 	TagDeny []string `mapstructure:"tag_deny"`
-	// BatchRows is the most index rows of one partition that travel in one statement; 1 sends each alone.
+	// BatchRows is the most rows of one partition, of an index or of one trace, that travel in one statement; 1 sends each alone.
 	BatchRows int `mapstructure:"batch_rows"`
 }
 

@@ -6,9 +6,9 @@
 // A push returns nil once every row of its spans, those of the indexes included,
 // is written at the configured consistency. Rows are written at the same time, at
 // most max_in_flight of them in the whole exporter; who pushes waits, the sending
-// queue fills and sheds and counts, and memory stays bounded. Index rows of one
-// partition travel together as one statement of up to batch_rows rows, which
-// Cassandra applies as one mutation; spans travel alone.
+// queue fills and sheds and counts, and memory stays bounded. Rows of one
+// partition, as the spans of a trace, travel together as one statement of up to
+// batch_rows rows, which Cassandra applies as one mutation.
 //
 // Every statement is idempotent: a span's row has its hash in its key, so a retry
 // writes the same row. A statement that fails for a passing reason is tried again

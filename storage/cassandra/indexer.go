@@ -32,8 +32,8 @@ type statement struct {
 	name  string // key in the cache of names, which knows it once it is written
 }
 
-// plan makes the statements for the spans. Index rows of one partition share one,
-// up to batch_rows.
+// plan makes the statements for the spans. Rows of one partition share one, up to
+// batch_rows: for Cassandra that is one mutation.
 func (x *indexer) plan(spans []*jaegermodel.Span, names *nameCache, emit func(*statement)) {
 	type partition struct {
 		into int
@@ -46,10 +46,6 @@ func (x *indexer) plan(spans []*jaegermodel.Span, names *nameCache, emit func(*s
 	for i, s := range spans {
 		hash, buf = s.Hash(buf)
 		x.rows(s, hash, func(into int, key string, values []any) {
-			if key == "" || x.cfg.BatchRows == 1 {
-				emit(&statement{into: into, rows: [][]any{values}, spans: []int{i}})
-				return
-			}
 			p := partition{into, key}
 			st := open[p]
 			if st == nil {

@@ -45,8 +45,8 @@ const (
 	warningPrefix  = "$$span.warning."
 )
 
-// rowSink takes the rows of a span. partition is the text of the partition key of
-// an index row, "" for rows that travel alone.
+// rowSink takes the rows of a span. partition is the text of the row's partition
+// key.
 type rowSink func(into int, partition string, values []any)
 
 // rows are all rows of a span but those of its names.
@@ -56,7 +56,7 @@ func (x *indexer) rows(s *jaegermodel.Span, hash uint64, add rowSink) {
 	for i, w := range s.Warnings {
 		tags = append(tags, keyValue{jaegermodel.StringTag(warningPrefix+strconv.Itoa(i+1), w)})
 	}
-	add(intoTraces, "", []any{
+	add(intoTraces, string(trace), []any{
 		trace, int64(s.SpanID), int64(hash), int64(0), s.Operation, int32(s.Flags), s.Start, s.Duration,
 		listOf(tags), listOf(logsOf(s)), listOf(refsOf(s)), process{s.Process.Service, keyValuesOf(s.Process.Tags)},
 	})
