@@ -133,6 +133,9 @@ func (s *Store) seal(now bool) error {
 	if len(s.waiting) == 0 || !now && s.now().Sub(s.waitSince) < sealAfter {
 		return nil
 	}
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
 	return s.sealAll(s.latest(), append([]*jaegermodel.Span{}, s.waiting...))
 }
 
@@ -195,6 +198,9 @@ func (s *Store) apply(batch *pebble.Batch, p *partition) error {
 
 // writeEdges writes the edges of the last minute.
 func (s *Store) writeEdges() error {
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
 	list := s.edges.Take()
 	p := s.latest()
 	if len(list) == 0 || p == nil {
