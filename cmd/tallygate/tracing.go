@@ -46,6 +46,10 @@ type spanExporter struct {
 	*spans.Destination
 	keeps     bool  // its queue is on disk
 	recovered int64 // what was in the queue when it started
+	lost      int64 // by the disk
+
+	seen  account // the last that was different
+	since time.Time
 }
 
 func newTracing(cfg *config.Config, books prometheus.Registerer, log *slog.Logger) (*tracing, error) {

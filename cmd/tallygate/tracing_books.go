@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/collector/host"
@@ -25,8 +27,34 @@ func (a account) live(f spans.Flow, b host.SpanBooks, e *spanExporter) account {
 	a.Exported += b.Sent
 	a.BufferFull += f.Shed
 	a.QueueFull += b.Refused
-	a.Failed += b.Failed
+	a.Failed += b.Failed + e.lost
 	a.Queued = f.Waiting + b.Queued
+	if e.keeps {
+		// Until it has been empty once, such a queue counts what its disk refused.
+		a.Queued = min(a.Queued, a.left())
+	}
+	return a
+}
+
+// left are the spans that have not left.
+func (a account) left() int64 {
+	return a.Sampled + a.Recovered - a.Exported - a.BufferFull - a.QueueFull - a.Failed - a.OnShutdown
+}
+
+// stillFor is how long nothing must have moved before what is missing is lost.
+const stillFor = time.Second
+
+// lose takes for lost what has neither left nor waits while nothing moves: a queue
+// whose disk is full loses requests without a word.
+func (e *spanExporter) lose(a account, now time.Time) account {
+	if a != e.seen {
+		e.seen, e.since = a, now
+		return a
+	}
+	if missing := a.left() - a.Queued; e.keeps && missing > 0 && now.Sub(e.since) >= stillFor {
+		e.lost += missing
+		a.Failed += missing
+	}
 	return a
 }
 
@@ -45,7 +73,7 @@ func (a account) closed(f spans.Flow, running, b host.SpanBooks, e *spanExporter
 		b.Failed = running.Failed
 	}
 	a = a.live(f, b, e)
-	left := before.Queued + f.Sampled + e.recovered - f.Shed - b.Sent - b.Failed - b.Refused
+	left := before.Queued + f.Sampled + e.recovered - f.Shed - b.Sent - b.Failed - b.Refused - e.lost
 	if e.keeps {
 		a.Queued = left
 	} else {
@@ -121,7 +149,7 @@ func (t *tracing) accounts() map[string]account {
 		return all
 	}
 	for _, e := range t.to {
-		all[e.ID] = t.past[e.ID].live(t.flows(e), books[e.ID], e)
+		all[e.ID] = e.lose(t.past[e.ID].live(t.flows(e), books[e.ID], e), time.Now())
 	}
 	return all
 }

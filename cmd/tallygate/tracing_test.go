@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
@@ -208,4 +209,30 @@ func TestSpanBooksOverAStop(t *testing.T) {
 	f(true, 7, account{Sampled: 10, Exported: 2, Failed: 1, Queued: 7}, 0)
 	f(true, 4, account{Sampled: 10, Exported: 2, Failed: 4, Queued: 4}, 0)
 	f(true, 9, account{Sampled: 10, Exported: 2, Failed: 1, Queued: 7}, 2)
+}
+
+// TestQueueOnFullDisk: a queue on disk counts what its disk refused as queued and
+// as refused, and forgets what it then cannot take out.
+func TestQueueOnFullDisk(t *testing.T) {
+	flow, books := spans.Flow{Sampled: 10, Waiting: 1}, host.SpanBooks{Sent: 2, Refused: 4, Queued: 7}
+	for keeps, want := range map[bool]int64{true: 4, false: 8} {
+		if a := (account{}).live(flow, books, &spanExporter{keeps: keeps}); a.Queued != want {
+			t.Errorf("on disk %v: %d are queued; want %d", keeps, a.Queued, want)
+		}
+	}
+	e, now := &spanExporter{keeps: true}, time.Now()
+	look := func(after time.Duration, sent, want int64) {
+		t.Helper()
+		now = now.Add(after)
+		a := e.lose(account{}.live(spans.Flow{Sampled: 10}, host.SpanBooks{Sent: sent, Refused: 4}, e), now)
+		if a.Failed != want {
+			t.Errorf("%d are lost; want %d", a.Failed, want)
+		}
+	}
+	look(0, 2, 0)
+	look(stillFor-1, 2, 0)
+	look(1, 3, 0) // it moved
+	look(stillFor, 3, 3)
+	look(stillFor, 3, 3)
+	look(stillFor, 3, 3)
 }
