@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ type Tallygate struct {
 	Token   string // file with the token of the admin endpoint
 
 	binary string
+	disk   Disk
 }
 
 // TallygateConfig says how to run it. Whatever is not said is the default.
@@ -43,6 +45,25 @@ type TallygateConfig struct {
 
 	Admin string // host:port; a free one if empty
 	Token string // of the admin endpoint; a new one if empty
+
+	Disk Disk // that it may fill; none if zero
+}
+
+// Disk is a file system in memory that only one process sees.
+type Disk struct {
+	Dir   string // where it is, a directory that exists
+	Bytes int64
+}
+
+// command is the program on a machine with the disk.
+func (d Disk) command(program string, args ...string) (string, []string) {
+	if d.Dir == "" {
+		return program, args
+	}
+	const script = `mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"`
+	return "unshare", append([]string{
+		"--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", strconv.FormatInt(d.Bytes, 10), d.Dir, program,
+	}, args...)
 }
 
 // Build builds the binary, once per process, and returns where it is.
@@ -68,7 +89,7 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 	if err != nil {
 		return nil, err
 	}
-	t := &Tallygate{binary: binary}
+	t := &Tallygate{binary: binary, disk: cfg.Disk}
 	t.Admin = cfg.Admin
 	for _, addr := range []*string{&t.ALS, &t.Metrics, &t.Admin} {
 		if *addr != "" {
@@ -100,20 +121,14 @@ func (b *Bed) StartTallygate(ctx context.Context, cfg TallygateConfig) (*Tallyga
 	if err := os.WriteFile(t.Config, text, 0o644); err != nil {
 		return nil, err
 	}
-	t.Process, err = b.Start(ctx, "tallygate", nil, binary, "serve", "--config", t.Config)
-	if err != nil {
-		return nil, err
-	}
-	b.onClose(t.end)
-	return t, t.until(ctx, "is ready", func(ctx context.Context) error {
-		_, err := httpGet(ctx, "http://"+t.Admin+"/readyz")
-		return err
-	})
+	return t, b.Restart(ctx, t)
 }
 
-// Restart starts it again with the same configuration, after it has ended.
+// Restart starts it again with the same configuration, after it has ended. A disk
+// of its own is empty again.
 func (b *Bed) Restart(ctx context.Context, t *Tallygate) (err error) {
-	if t.Process, err = b.Start(ctx, "tallygate", nil, t.binary, "serve", "--config", t.Config); err != nil {
+	program, args := t.disk.command(t.binary, "serve", "--config", t.Config)
+	if t.Process, err = b.Start(ctx, "tallygate", nil, program, args...); err != nil {
 		return err
 	}
 	b.onClose(t.end)
