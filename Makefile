@@ -38,7 +38,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	done
 
 bench: build ## figures against their references, into docs/benchmarks.md (most of an hour)
-	go run ./test/components fetch redis ratelimit
+	go run ./test/components fetch redis ratelimit cassandra jaeger
 	go run ./test/bench -write docs/benchmarks.md
 
 e2e: build ## end to end on real Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger, Chromium (fetched into .cache)

@@ -47,6 +47,8 @@ var parts = []struct {
 	{"quota", measureQuota},
 	{"ratelimit", measureRateLimit},
 	{"fleet", measureFleet},
+	{"storage", measureStorage},
+	{"faults", measureFaults},
 }
 
 func partNames() []string {

@@ -69,7 +69,7 @@ func measurePlanes(ctx context.Context, o options, r *report) (err error) {
 }
 
 // startBoth starts both planes; als is where access logs are taken.
-func startBoth(ctx context.Context, binary, policy string) (s *server, als string, err error) {
+func startBoth(ctx context.Context, binary, policy string, sets ...string) (s *server, als string, err error) {
 	ports, err := freePorts(4)
 	if err != nil {
 		return nil, "", err
@@ -81,6 +81,9 @@ func startBoth(ctx context.Context, binary, policy string) (s *server, als strin
 	s.cmd = exec.Command(binary, "serve", "--config", fmt.Sprintf("yaml:policy: {paths: [%q]}", policy),
 		"--set", "log.level=warn", "--set", "red.zero_for=0s", "--set", "ingest.extauthz.endpoint="+ports[0], "--set", "admin.endpoint="+ports[1],
 		"--set", "prometheus.endpoint="+ports[2], "--set", "ingest.als.endpoint="+ports[3])
+	for _, set := range sets {
+		s.cmd.Args = append(s.cmd.Args, "--set", set)
+	}
 	if err := s.start(); err != nil {
 		return nil, "", err
 	}

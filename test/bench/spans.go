@@ -14,11 +14,14 @@ var withoutSpans = []string{"spans.exporters=[]", "receivers={}", "exporters={}"
 // toNobody are settings that send the spans of a ratio of all traces to an exporter
 // that throws them away.
 func toNobody(ratio float64) []string {
-	return []string{
+	return append(sampling(ratio),
 		"exporters={debug: {verbosity: basic, use_internal_logger: false, output_paths: [/dev/null]}}", "receivers={}",
-		"spans.exporters=[debug]", "spans.mode=always", "spans.buffer=1000000", "spans.queue.size=1000000", "spans.sampling.proxy.enabled=false",
-		fmt.Sprintf("spans.sampling.head={ratio: %v, per_second: 1e9}", ratio),
-	}
+		"spans.exporters=[debug]", "spans.buffer=1000000", "spans.queue.size=1000000")
+}
+
+// sampling are settings that make spans of a ratio of all traces.
+func sampling(ratio float64) []string {
+	return []string{"spans.mode=always", "spans.sampling.proxy.enabled=false", fmt.Sprintf("spans.sampling.head={ratio: %v, per_second: 1e9}", ratio)}
 }
 
 // measureSpans compares ingest with and without spans.

@@ -101,10 +101,12 @@ func StartRedis(t testing.TB) *testbed.Redis {
 	return start(t, func(ctx context.Context, b *testbed.Bed) (*testbed.Redis, error) { return b.StartRedis(ctx) })
 }
 
-// StartCassandra starts a real Cassandra node.
+// StartCassandra starts a real Cassandra node that loses nothing by a kill.
 func StartCassandra(t testing.TB) *testbed.Cassandra {
 	t.Helper()
-	return start(t, func(ctx context.Context, b *testbed.Bed) (*testbed.Cassandra, error) { return b.StartCassandra(ctx) })
+	return start(t, func(ctx context.Context, b *testbed.Bed) (*testbed.Cassandra, error) {
+		return b.StartCassandra(ctx, testbed.CassandraConfig{})
+	})
 }
 
 // StartJaeger starts a real Jaeger.

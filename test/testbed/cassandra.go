@@ -30,9 +30,16 @@ var cassandraFiles string
 
 var cassandraTemplates = template.Must(template.New("").Parse(cassandraFiles))
 
+// CassandraConfig says how the node runs.
+type CassandraConfig struct {
+	// Periodic acknowledges writes before they are on the disk, as Cassandra does
+	// by default, and schemas too; without it what was acknowledged survives a kill.
+	Periodic bool
+}
+
 // StartCassandra starts a real Cassandra node with 512 MB of heap and waits
 // until it serves CQL.
-func (b *Bed) StartCassandra(ctx context.Context) (*Cassandra, error) {
+func (b *Bed) StartCassandra(ctx context.Context, cfg CassandraConfig) (*Cassandra, error) {
 	in, err := b.Cache.Installed("cassandra")
 	if err != nil {
 		return nil, err
@@ -58,7 +65,7 @@ func (b *Bed) StartCassandra(ctx context.Context) (*Cassandra, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := obj{"Dir": dir, "Jars": filepath.Join(in.Dir, "jars"), "Jamm": jamm[0], "CQL": cql, "Gossip": gossip}
+	values := obj{"Dir": dir, "Jars": filepath.Join(in.Dir, "jars"), "Jamm": jamm[0], "CQL": cql, "Gossip": gossip, "Periodic": cfg.Periodic}
 	for _, file := range []string{"cassandra.yaml", "logback.xml", "jvm.args"} {
 		var text bytes.Buffer
 		if err := cassandraTemplates.ExecuteTemplate(&text, file, values); err != nil {

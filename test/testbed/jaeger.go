@@ -61,7 +61,7 @@ func (b *Bed) StartJaeger(ctx context.Context, cfg JaegerConfig) (*Jaeger, error
 		}}}
 	}
 	if cfg.QueueWriters > 0 {
-		exporter["queue"] = obj{"num_consumers": cfg.QueueWriters, "queue_size": 100_000}
+		exporter["queue"] = obj{"enabled": true, "sizer": "requests", "num_consumers": cfg.QueueWriters, "queue_size": 100_000}
 	}
 	if cfg.PrometheusURL != "" {
 		storage["metric_backends"] = obj{"prometheus": obj{"prometheus": obj{
