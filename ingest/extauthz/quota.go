@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -144,11 +145,29 @@ func (c *check) quotaHeaders(headers []mesh.Header, j *judgement, grpc bool) []m
 	}
 	if r.Over && grpc {
 		// Envoy would make UNAVAILABLE of a 429, which clients send again.
+		_, message, _ := c.quotaDenial(j)
+		if message == "" {
+			message = "quota " + q.Name + " is used up"
+		}
 		headers = append(headers,
 			mesh.Header{Name: "grpc-status", Value: strconv.Itoa(int(codes.ResourceExhausted))},
-			mesh.Header{Name: "grpc-message", Value: "quota " + q.Name + " is used up"})
+			mesh.Header{Name: "grpc-message", Value: grpcMessage(message)})
 	}
 	return headers
+}
+
+// grpcMessage returns text as the value of the header grpc-message.
+// Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md (Percent-Encoded)
+func grpcMessage(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(strings.TrimSpace(text)) {
+		if c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // addHeader adds one that a policy gives, if it can be sent.

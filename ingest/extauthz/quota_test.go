@@ -112,6 +112,7 @@ func TestQuotaDenied(t *testing.T) {
 
 	f(over, sampleRequest(1), nil, 429, "", limits)
 	f(over, grpc, nil, 429, "", plus(map[string]string{"grpc-status": "8", "grpc-message": "quota per-user is used up"}))
+	f(over, grpc, func(c *Config) { c.QuotaBody = "später: 100 %\n" }, 429, "später: 100 %\n", plus(map[string]string{"grpc-status": "8", "grpc-message": "sp%C3%A4ter: 100 %25"}))
 	f(over, sampleRequest(1), func(c *Config) { c.QuotaHeaders, c.QuotaBody = QuotaHeadersNever, "later" }, 429, "later", map[string]string{"retry-after": "1"})
 	never := over
 	never.RetryAfter = mesh.Never

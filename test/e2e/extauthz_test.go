@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -82,6 +83,11 @@ func TestExtAuthz(t *testing.T) {
 		_, err = healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
 		if status.Code(err) != codes.PermissionDenied {
 			t.Errorf("%v; want PermissionDenied", err)
+		}
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-banned", "yes")
+		_, err = healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+		if s := status.Convert(err); s.Code() != codes.PermissionDenied || s.Message() != "für immer: 100 %" {
+			t.Errorf("%v; want PermissionDenied with the body as the message", err)
 		}
 	})
 	t.Run("TCP", func(t *testing.T) {

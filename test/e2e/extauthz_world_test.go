@@ -59,6 +59,8 @@ allow := {"allowed": true, "request_headers_to_remove": ["authorization"], "head
 
 allow := {"allowed": false, "http_status": 401, "body": "log in\n", "headers": {"www-authenticate": "Bearer", "set-cookie": ["a=1", "b=2"]}} if startswith(http.path, "/login")
 
+allow := {"allowed": false, "body": "für immer: 100 %%"} if http.headers["x-banned"]
+
 allow := {"allowed": true, "headers": {"x-user": concat("", ["a", input.parsed_query.inject[0]])}} if startswith(http.path, "/inject")
 
 allow if input.parsed_body.user == "alice"

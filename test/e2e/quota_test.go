@@ -67,8 +67,8 @@ func TestQuotas(t *testing.T) {
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-user", "alice", "x-quota", "yes", "x-case", "grpc")
 	var header metadata.MD
 	_, err = healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.Header(&header), grpc.Trailer(&header))
-	if status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("gRPC: %v; want RESOURCE_EXHAUSTED", err)
+	if status.Code(err) != codes.ResourceExhausted || strings.TrimSpace(status.Convert(err).Message()) != "used up" || len(header["retry-after"]) != 1 {
+		t.Errorf("gRPC: %v, %v; want RESOURCE_EXHAUSTED, used up", err, header)
 	}
 
 	g.wantLog(t, `grpc .* quota=per-user over=true`)
