@@ -60,7 +60,7 @@ func (w *waiter) leave(err error) {
 }
 
 const (
-	maxBatch    = 512
+	maxBatch    = 4096 // items in one round trip
 	maxInFlight = 4
 )
 

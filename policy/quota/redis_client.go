@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -137,8 +136,25 @@ func tagOf(id *mesh.QuotaID) int { return int(id[0] % redisTags) }
 
 var errNotConnected = errors.New("not connected")
 
-// run runs items in one round trip: as one step on a server, in a Cluster as one
-// step for each tag.
+// scriptItems is how many items one call of the script has at most: Redis answers
+// nobody else meanwhile.
+const scriptItems = 512
+
+// cut cuts a part into calls of the script. A group stays together.
+func cut(items []item, part []int) (calls [][]int) {
+	for len(part) > 0 {
+		n := min(len(part), scriptItems)
+		for n < len(part) && items[part[n]].group != 0 && items[part[n]].group == items[part[n-1]].group {
+			n++
+		}
+		calls = append(calls, part[:n:n])
+		part = part[n:]
+	}
+	return calls
+}
+
+// run runs items in one round trip: in one step of a server for each call of the
+// script, of which a Cluster needs one for each tag.
 func (c *redisClient) run(ctx context.Context, items []item) []reply {
 	replies := make([]reply, len(items))
 	p := c.client.Load()
@@ -160,18 +176,21 @@ func (c *redisClient) run(ctx context.Context, items []item) []reply {
 		}
 		*part = append(*part, i)
 	}
-	parts = slices.DeleteFunc(parts, func(p []int) bool { return len(p) == 0 })
-	commands := make(rueidis.Commands, len(parts))
-	for i, part := range parts {
+	var calls [][]int
+	for _, part := range parts {
+		calls = append(calls, cut(items, part)...)
+	}
+	commands := make(rueidis.Commands, len(calls))
+	for i, part := range calls {
 		commands[i] = c.command(client, items, part, false)
 	}
 	var again [][]int
 	for i, res := range client.DoMulti(ctx, commands...) {
 		if e, ok := rueidis.IsRedisErr(res.Error()); ok && e.IsNoScript() {
-			again = append(again, parts[i])
+			again = append(again, calls[i])
 			continue
 		}
-		read(res, parts[i], replies)
+		read(res, calls[i], replies)
 	}
 	if len(again) > 0 { // a Redis that has not seen the script, after its restart
 		commands = commands[:0]

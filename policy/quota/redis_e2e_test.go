@@ -379,33 +379,41 @@ func TestPromise(t *testing.T) {
 	}
 }
 
-// TestFewRoundTrips: at a steady rate over hot keys nearly nobody waits.
+// TestFewRoundTrips: at a steady rate over hot keys nearly nobody waits, with one
+// quota for each call or three.
 func TestFewRoundTrips(t *testing.T) {
-	l, _ := startReplica(t, redisConfig(startRedis(t).Addr))
-	var quotas []mesh.Quota
-	for i := range 100 {
-		quotas = append(quotas, perSecond("hot", strconv.Itoa(i), 1000))
-	}
-	results := make([]mesh.QuotaResult, 1)
-	send := func(d time.Duration) (calls int) {
-		began := time.Now()
-		for elapsed := time.Duration(0); elapsed < d; elapsed = time.Since(began) {
-			for ; float64(calls) < 5000*elapsed.Seconds(); calls++ {
-				i := rand.IntN(len(quotas))
-				if v := l.Charge(t.Context(), quotas[i:i+1], results, mesh.ChargeAll); v.Over {
-					t.Fatalf("%+v", results[0])
+	for _, each := range []int{1, 3} {
+		t.Run(strconv.Itoa(each), func(t *testing.T) {
+			l, _ := startReplica(t, redisConfig(startRedis(t).Addr))
+			var calls [][]mesh.Quota
+			for i := range 100 {
+				var quotas []mesh.Quota
+				for j := range each {
+					quotas = append(quotas, perSecond("hot"+strconv.Itoa(j), strconv.Itoa(i), 1000))
 				}
+				calls = append(calls, quotas)
 			}
-			time.Sleep(time.Millisecond)
-		}
-		return calls
-	}
-	send(time.Second)
-	batches, waits := l.shared.batcher.batches.Load(), l.shared.waits.Load()
-	calls := send(3 * time.Second)
-	batches, waits = l.shared.batcher.batches.Load()-batches, l.shared.waits.Load()-waits
-	t.Logf("%d calls, %d round trips, %d waited", calls, batches, waits)
-	if batches*100 > uint64(calls) {
-		t.Errorf("%d round trips for %d calls; want fewer than one in 100", batches, calls)
+			results := make([]mesh.QuotaResult, each)
+			send := func(d time.Duration) (n int) {
+				began := time.Now()
+				for elapsed := time.Duration(0); elapsed < d; elapsed = time.Since(began) {
+					for ; float64(n) < 5000*elapsed.Seconds(); n++ {
+						if v := l.Charge(t.Context(), calls[rand.IntN(len(calls))], results, mesh.ChargeAll); v.Over {
+							t.Fatalf("%+v", results)
+						}
+					}
+					time.Sleep(time.Millisecond)
+				}
+				return n
+			}
+			send(time.Second)
+			batches, items, waits := l.shared.batcher.batches.Load(), l.shared.batcher.items.Load(), l.shared.waits.Load()
+			n := send(3 * time.Second)
+			batches, items, waits = l.shared.batcher.batches.Load()-batches, l.shared.batcher.items.Load()-items, l.shared.waits.Load()-waits
+			t.Logf("%d calls, %d round trips for %d items, %d waited", n, batches, items, waits)
+			if batches*100 > uint64(n) {
+				t.Errorf("%d round trips for %d calls; want fewer than one in 100", batches, n)
+			}
+		})
 	}
 }
