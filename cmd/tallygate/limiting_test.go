@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -13,8 +15,11 @@ import (
 	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/tallygate/tallygate/internal/config"
 	"github.com/tallygate/tallygate/internal/telemetry"
@@ -39,7 +44,12 @@ func withLimits(path string) string {
 
 func (p *proc) limits(t *testing.T) (rlsv3.RateLimitServiceClient, *grpc.ClientConn) {
 	t.Helper()
-	conn, err := grpc.NewClient(p.limiting.listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return p.limitsOver(t, insecure.NewCredentials())
+}
+
+func (p *proc) limitsOver(t *testing.T, creds credentials.TransportCredentials) (rlsv3.RateLimitServiceClient, *grpc.ClientConn) {
+	t.Helper()
+	conn, err := grpc.NewClient(p.limiting.listener.Addr().String(), grpc.WithTransportCredentials(creds))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,4 +200,55 @@ func TestRateLimitConfig(t *testing.T) {
 	f("ratelimit: {entrypoint: x}\npolicy: {paths: [a.rego]}", `ratelimit.entrypoint: there is no "x" in policy.entrypoints`)
 	f("ingest: {ratelimit: {on_error: perhaps}}", "ingest.ratelimit.on_error")
 	f("ratelimit: {paths: [a.yaml]}\ningest: {ratelimit: {endpoint: '127.0.0.1:9001'}}", "ingest.ratelimit.endpoint: 127.0.0.1:9001 is also that of ingest.als.endpoint")
+}
+
+// TestMutualTLSOfLimits: only who has a certificate of the client CA is answered,
+// and what others ask costs nobody anything. Renewed certificates are used after a
+// reload.
+func TestMutualTLSOfLimits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "limits.yaml")
+	limitsFile(t, path, 3)
+	dir, strangers := t.TempDir(), t.TempDir()
+	roots, _ := issue(t, dir), issue(t, strangers)
+	p := startProc(t, fmt.Sprintf("ratelimit: {paths: [%q]}\ningest: {ratelimit: {timeout: 5s, tls: {cert_file: %[2]s/tls.crt, key_file: %[2]s/tls.key, client_ca_file: %[2]s/tls.crt, reload_interval: 0s}}}\n", path, dir))
+	with := func(roots *x509.CertPool, from string) credentials.TransportCredentials {
+		cfg := &tls.Config{RootCAs: roots}
+		if from != "" {
+			cert, err := tls.LoadX509KeyPair(filepath.Join(from, "tls.crt"), filepath.Join(from, "tls.key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.Certificates = []tls.Certificate{cert}
+		}
+		return credentials.NewTLS(cfg)
+	}
+	for name, creds := range map[string]credentials.TransportCredentials{
+		"no certificate":         with(roots, ""),
+		"one of another CA":      with(roots, strangers),
+		"no TLS":                 insecure.NewCredentials(),
+		"a server of another CA": with(x509.NewCertPool(), dir),
+	} {
+		c, _ := p.limitsOver(t, creds)
+		if _, err := c.ShouldRateLimit(t.Context(), &rlsv3.RateLimitRequest{Domain: "envoy"}); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v; want no connection", name, err)
+		}
+	}
+	known, _ := p.limitsOver(t, with(roots, dir))
+	for i, want := range []bool{false, false, false, true} {
+		if _, over := hits(t, known, "alice"); over != want {
+			t.Errorf("request %d: over is %v", i, over)
+		}
+	}
+
+	renewed := issue(t, dir)
+	p.hup <- os.Interrupt
+	p.until("the reload", func() bool { return strings.Contains(p.log.String(), "Configuration reloaded") })
+	again, _ := p.limitsOver(t, with(renewed, dir))
+	if _, over := hits(t, again, "alice"); !over {
+		t.Error("with renewed certificates alice is another")
+	}
+	old, _ := p.limitsOver(t, with(roots, dir))
+	if _, err := old.ShouldRateLimit(t.Context(), &rlsv3.RateLimitRequest{Domain: "envoy"}); status.Code(err) != codes.Unavailable {
+		t.Errorf("who expects the old certificate: %v", err)
+	}
 }
