@@ -37,7 +37,7 @@ func (b *Bed) StartEnvoy(ctx context.Context, cfg EnvoyConfig) (*Envoy, error) {
 	adminPath := filepath.Join(b.Dir, name+".admin")
 	p, err := b.run(ctx, "envoy-"+cfg.Name, "envoy", "envoy", "--config-path", path, "--admin-address-path", adminPath,
 		"--disable-hot-restart", "--concurrency", fmt.Sprint(max(cfg.Concurrency, 1)),
-		"--log-level", "warning", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
+		"--file-flush-interval-msec", "200", "--log-level", "warning", "--drain-time-s", "1", "--parent-shutdown-time-s", "2")
 	if err != nil {
 		return nil, err
 	}
