@@ -83,6 +83,16 @@ func TestConsoleLarge(t *testing.T) {
 	}()
 	b := openConsole(t, tg)
 	b.shows(30*time.Second, "main .count", "500 services, 5000 edges")
+	for _, width := range []int64{1280, 390} {
+		b.size(width, 800)
+		Eventually(t, 10*time.Second, func(context.Context) error {
+			if n := eval[float64](b, "tallygateGraph.seen()"); n != largeServices {
+				return fmt.Errorf("%v services are to be seen at %d pixels; want all %d", n, width, largeServices)
+			}
+			return nil
+		})
+	}
+	b.size(1280, 800)
 	paint := eval[float64](b, "performance.getEntriesByName('first-contentful-paint')[0]?.startTime || 0")
 	b.mu.Lock()
 	t.Logf("%d files, %.0f KB; first paint after %.0f ms", b.files, b.weight/1000, paint)

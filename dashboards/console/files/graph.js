@@ -7,7 +7,7 @@ import {matches, words} from './edges.js';
 import {W, H, layout, nodesOf} from './layout.js';
 
 export function mount(main, route) {
-  let nodes = [], links = [], signature = '', view = {x: 0, y: 0, k: 1}, fitted = false, frame = 0;
+  let nodes = [], links = [], signature = '', view = {x: 0, y: 0, k: 1}, moved = false, frame = 0;
   let hover = null, chosen = route.query.get('node'), colours = {}, paths = null;
   const stats = {frames: 0, total: 0, worst: 0};
   const filter = h('input', {type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter the graph by name', oninput: debounce(() => refresh(true), 150)});
@@ -21,13 +21,13 @@ export function mount(main, route) {
     h('div', {class: 'zoom'},
       h('button', {type: 'button', 'aria-label': 'Nearer', onclick: zoom(1.3)}, '+'),
       h('button', {type: 'button', 'aria-label': 'Farther', onclick: zoom(1 / 1.3)}, '−'),
-      h('button', {type: 'button', 'aria-label': 'All of it', title: 'All of it (0)', onclick: () => fit()}, '⤢')));
+      h('button', {type: 'button', 'aria-label': 'All of it', title: 'All of it (0)', onclick: () => refit()}, '⤢')));
   const note = h('div', {hidden: true});
   main.className = 'fill';
   fill(main, h('div', {class: 'bar'}, filter, worst, count), box, note);
   const ctx = canvas.getContext('2d');
 
-  function refresh(refit) {
+  function refresh(filtered) {
     const all = store.edges?.edges || [], w = words(filter.value);
     const list = w.length ? all.filter((e) => matches(e, w)) : all;
     ({nodes, links} = nodesOf(list, origin, target));
@@ -37,7 +37,8 @@ export function mount(main, route) {
       places.clear();
       for (const n of nodes) places.set(n.id, n);
       signature = now;
-      if (!fitted || refit) fit();
+      if (filtered) refit();
+      else settle();
     } else {
       for (const n of nodes) {
         const old = places.get(n.id);
@@ -73,14 +74,21 @@ export function mount(main, route) {
   function fit() {
     const box = canvas.getBoundingClientRect();
     if (!nodes.length || !box.width) return;
-    fitted = true;
     const x1 = Math.max(...nodes.map((n) => n.x)) + W, y1 = Math.max(...nodes.map((n) => n.y)) + H, y0 = Math.min(...nodes.map((n) => n.y));
     const k = Math.min(1.15, (box.width - 48) / x1, (box.height - 64) / (y1 - y0 + 1));
     view = {k, x: (box.width - x1 * k) / 2, y: (box.height - (y1 + y0) * k) / 2};
     draw();
   }
 
+  // settle shows all of it, until somebody has chosen what to look at.
+  const settle = () => (moved ? draw() : fit());
+  function refit() {
+    moved = false;
+    fit();
+  }
+
   function scale(by, cx, cy) {
+    moved = true;
     const k = Math.min(3, Math.max(0.04, view.k * by));
     view = {k, x: cx - ((cx - view.x) * k) / view.k, y: cy - ((cy - view.y) * k) / view.k};
     draw();
@@ -231,13 +239,13 @@ export function mount(main, route) {
     tip.style.top = Math.min(sy + 14, box.clientHeight - 70) + 'px';
   }
 
-  let drag = null, moved = 0;
+  let drag = null, way = 0;
   const fingers = new Map();
   canvas.onpointerdown = (e) => {
     canvas.setPointerCapture(e.pointerId);
     fingers.set(e.pointerId, e);
     drag = {x: e.clientX, y: e.clientY};
-    moved = 0;
+    way = 0;
   };
   canvas.onpointermove = (e) => {
     if (fingers.size === 2 && fingers.has(e.pointerId)) {
@@ -245,11 +253,12 @@ export function mount(main, route) {
       const far = (p) => Math.hypot(p.clientX - other.clientX, p.clientY - other.clientY), b = canvas.getBoundingClientRect();
       scale(far(e) / Math.max(far(old), 1), (e.clientX + other.clientX) / 2 - b.left, (e.clientY + other.clientY) / 2 - b.top);
       fingers.set(e.pointerId, e);
-      moved = 99;
+      way = 99;
       return;
     }
     if (drag && fingers.size) {
-      moved += Math.abs(e.clientX - drag.x) + Math.abs(e.clientY - drag.y);
+      moved = true;
+      way += Math.abs(e.clientX - drag.x) + Math.abs(e.clientY - drag.y);
       view.x += e.clientX - drag.x;
       view.y += e.clientY - drag.y;
       drag = {x: e.clientX, y: e.clientY};
@@ -266,7 +275,7 @@ export function mount(main, route) {
   canvas.onpointerup = (e) => {
     fingers.delete(e.pointerId);
     drag = null;
-    if (moved > 6) return;
+    if (way > 6) return;
     const {hit} = at(e);
     if (!hit) store.go('graph', {});
     else if (!hit.edges) store.go('graph', {node: hit.id});
@@ -284,14 +293,18 @@ export function mount(main, route) {
     const b = canvas.getBoundingClientRect();
     scale(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0015)), e.clientX - b.left, e.clientY - b.top);
   }, {passive: false});
-  const resized = new ResizeObserver(() => (fitted ? draw() : fit()));
+  const resized = new ResizeObserver(settle);
   resized.observe(canvas);
   refresh();
-  // For tests and the curious: how long frames take, and where a node is.
+  // For tests and the curious: how long frames take, where a node is, and how many
+  // are to be seen.
   window.tallygateGraph = {stats, paint, pan: (dx, dy) => {
     view.x += dx;
     view.y += dy;
-  }, place: (id) => {
+  }, seen: () => nodes.filter((n) => {
+    const x = view.x + n.x * view.k, y = view.y + n.y * view.k;
+    return x >= 0 && y >= 0 && x + W * view.k <= canvas.clientWidth && y + H * view.k <= canvas.clientHeight;
+  }).length, place: (id) => {
     const n = places.get(id), b = canvas.getBoundingClientRect();
     return n && {x: b.left + view.x + (n.x + W / 2) * view.k, y: b.top + view.y + (n.y + H / 2) * view.k};
   }};
@@ -308,7 +321,7 @@ export function mount(main, route) {
     },
     key: (e) => {
       const list = [...nodes].sort((a, b) => a.x - b.x || a.y - b.y), i = list.findIndex((n) => n.id === chosen);
-      if (e.key === '0') fit();
+      if (e.key === '0') refit();
       else if (e.key === '+' || e.key === '=') zoom(1.3)();
       else if (e.key === '-') zoom(1 / 1.3)();
       else if ('jk'.includes(e.key) || e.key === 'ArrowDown' || e.key === 'ArrowUp') {
