@@ -50,6 +50,11 @@ func (a *asking) validate() error {
 // sources are the replicas to ask.
 func (a *asking) sources(ctx context.Context) []fleet.Source { return sources(ctx, a.servers, a.cfg) }
 
+// posting are the same, where asking is doing what is asked for.
+func (a *asking) posting(ctx context.Context) []fleet.Source {
+	return sourcesBy(ctx, a.servers, a.cfg, (*admin.Client).Post)
+}
+
 // clients returns a client for every replica that servers stand for; one that
 // cannot be made is an error in its place.
 func clients(ctx context.Context, servers []string, cfg admin.ClientConfig, each func(name string, c *admin.Client, err error)) {
@@ -63,11 +68,15 @@ func clients(ctx context.Context, servers []string, cfg admin.ClientConfig, each
 }
 
 func sources(ctx context.Context, servers []string, cfg admin.ClientConfig) []fleet.Source {
+	return sourcesBy(ctx, servers, cfg, (*admin.Client).Get)
+}
+
+func sourcesBy(ctx context.Context, servers []string, cfg admin.ClientConfig, do func(*admin.Client, context.Context, string, any) error) []fleet.Source {
 	var list []fleet.Source
 	clients(ctx, servers, cfg, func(name string, c *admin.Client, err error) {
 		get := func(context.Context, string, any) error { return err }
 		if err == nil {
-			get = c.Get
+			get = func(ctx context.Context, path string, v any) error { return do(c, ctx, path, v) }
 		}
 		list = append(list, fleet.Source{Name: name, Get: get})
 	})

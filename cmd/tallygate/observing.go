@@ -22,6 +22,7 @@ func (d *daemon) routes() []admin.Route {
 		History:    d.history,
 		Tap:        d.tap,
 		TraceURL:   func() string { return d.cfg.Load().Admin.TraceURL },
+		Quotas:     d.quotas,
 		Closing:    d.closing,
 	}
 	if d.als != nil {
@@ -32,9 +33,6 @@ func (d *daemon) routes() []admin.Route {
 		opts.Decision = func(id string) (any, bool) { return p.decider.FindDecision(id) }
 	}
 	routes := api.New(opts).Routes()
-	if d.quotas != nil {
-		routes = append(routes, d.quotaQuestions().Routes()...)
-	}
 	page := console.Handler()
 	return append(routes,
 		admin.Route{Pattern: "GET /{$}", Handler: page, Open: true},

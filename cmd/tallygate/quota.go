@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tallygate/tallygate/internal/admin"
+	"github.com/tallygate/tallygate/internal/fleet"
 	"github.com/tallygate/tallygate/policy/quota"
 )
-
-// quotaAnswer is what one replica says to a question about quotas.
-type quotaAnswer[T any] struct {
-	Instance string `json:"instance"`
-	Answer   T      `json:"answer"`
-}
 
 func newQuotaCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -41,177 +33,138 @@ Name them all with --server, or one DNS name that resolves to all of them.`,
 	return cmd
 }
 
-// quotaFlags say who is asked, and how the answer is to look.
-type quotaFlags struct {
-	asking
-	output string
+// question is one about quotas: each replica answers with a T.
+type question[T any] struct {
+	path  string
+	reset bool // it changes something
+	query func(args []string) url.Values
+	print func(w io.Writer, args []string, answers []fleet.Of[T])
 }
 
-func (f *quotaFlags) add(cmd *cobra.Command) {
-	f.addTo(cmd)
-	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
-}
-
-func (f *quotaFlags) check() error {
-	if f.output != "text" && f.output != "json" {
-		return usage(fmt.Errorf("-o %s: want text or json", f.output))
-	}
-	return f.validate()
-}
-
-// askQuotas asks every instance and returns the answers there are.
-func askQuotas[T any](ctx context.Context, f *quotaFlags, ask func(*admin.Client, *quotaAnswer[T]) error) ([]quotaAnswer[T], error) {
-	answers := []quotaAnswer[T]{}
-	var errs []error
-	clients(ctx, f.servers, f.cfg, func(name string, c *admin.Client, err error) {
-		var a quotaAnswer[T]
-		if err == nil {
-			err = ask(c, &a)
+// asksQuotas makes cmd ask q.
+func asksQuotas[T any](cmd *cobra.Command, q question[T]) *cobra.Command {
+	var a asking
+	var output string
+	cmd.Long += "\n\nExit codes: 0 every instance answered, 1 one did not, 2 the command line is wrong."
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if output != "text" && output != "json" {
+			return usage(fmt.Errorf("-o %s: want text or json", output))
 		}
+		if err := a.validate(); err != nil {
+			return err
+		}
+		sources := a.sources(cmd.Context())
+		if q.reset {
+			sources = a.posting(cmd.Context())
+		}
+		said, err := fleet.AskEach[T](cmd.Context(), sources, q.path, q.query(args))
 		if err != nil {
-			errs = append(errs, asked(err))
-			return
+			return asked(err)
 		}
-		a.Instance = cmp.Or(a.Instance, name)
-		answers = append(answers, a)
-	})
-	return answers, errors.Join(errs...)
-}
-
-// runQuota asks and prints.
-func runQuota[T any](cmd *cobra.Command, f *quotaFlags, path string, query url.Values, print func(io.Writer, []quotaAnswer[T])) error {
-	if err := f.check(); err != nil {
+		w := cmd.OutOrStdout()
+		if output == "json" {
+			err = writeJSON(w, said)
+		} else {
+			q.print(w, args, said.Answers)
+		}
+		for _, r := range said.Replicas {
+			if r.Error != "" {
+				err = errors.Join(err, fmt.Errorf("%s did not answer: %s", r.Name, r.Error))
+			}
+		}
 		return err
 	}
-	answers, err := askQuotas(cmd.Context(), f, func(c *admin.Client, a *quotaAnswer[T]) error {
-		return c.Get(cmd.Context(), path+"?"+query.Encode(), a)
-	})
-	return errors.Join(printAnswers(cmd, f, answers, print), err)
-}
-
-func printAnswers[T any](cmd *cobra.Command, f *quotaFlags, answers []quotaAnswer[T], print func(io.Writer, []quotaAnswer[T])) error {
-	w := cmd.OutOrStdout()
-	if f.output == "json" {
-		return writeJSON(w, answers)
-	}
-	if len(answers) > 0 {
-		print(w, answers)
-	}
-	return nil
-}
-
-func newQuotaListCommand() *cobra.Command {
-	var f quotaFlags
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the quotas with their limits and what they did",
-		Long:    `List shows every quota that was charged since an instance started.` + "\n\n" + quotaExits,
-		Example: "  tallygate quota list\n  tallygate quota list --server a:8282 --server b:8282 -o json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runQuota(cmd, &f, "/api/v1/quotas", nil, printQuotas)
-		},
-	}
-	f.add(cmd)
+	a.addTo(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
 
+func newQuotaListCommand() *cobra.Command {
+	return asksQuotas(&cobra.Command{
+		Use:     "list",
+		Short:   "List the quotas with their limits and what they did",
+		Long:    "List shows every quota that was charged since an instance started.",
+		Example: "  tallygate quota list\n  tallygate quota list --server a:8282 --server b:8282 -o json",
+		Args:    cobra.NoArgs,
+	}, question[[]quota.View]{
+		path: "/api/v1/quotas", query: func([]string) url.Values { return nil },
+		print: func(w io.Writer, _ []string, answers []fleet.Of[[]quota.View]) { printQuotas(w, answers) },
+	})
+}
+
 func newQuotaTopCommand() *cobra.Command {
-	var f quotaFlags
 	var by string
 	var n int
-	cmd := &cobra.Command{
+	cmd := asksQuotas(&cobra.Command{
 		Use:   "top [quota]",
 		Short: "Show the keys that are nearest to their limit, or busiest",
 		Long: `Top shows the first keys of one quota, or of all: by used (the share of the
-limit), by charges, or by over (refused charges).` + "\n\n" + quotaExits,
+limit), by charges, or by over (refused charges).`,
 		Example: "  tallygate quota top\n  tallygate quota top per-user --by over -n 5",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+	}, question[[]quota.KeyView]{
+		path: "/api/v1/quotas/top", print: printKeys,
+		query: func(args []string) url.Values {
 			query := url.Values{"by": {by}, "n": {strconv.Itoa(n)}}
 			if len(args) > 0 {
 				query.Set("quota", args[0])
 			}
-			return runQuota(cmd, &f, "/api/v1/quotas/top", query, printKeys)
+			return query
 		},
-	}
-	f.add(cmd)
+	})
 	cmd.Flags().StringVar(&by, "by", quota.ByUsed, "order: used, charges or over")
 	cmd.Flags().IntVarP(&n, "number", "n", 10, "how many of each instance")
 	return cmd
 }
 
 func newQuotaGetCommand() *cobra.Command {
-	var f quotaFlags
-	cmd := &cobra.Command{
+	return asksQuotas(&cobra.Command{
 		Use:     "get <quota> [key]",
 		Short:   "Show what one key has left",
-		Long:    `Get shows the state of one key of a quota; without a key, of the empty one.` + "\n\n" + quotaExits,
+		Long:    "Get shows the state of one key of a quota; without a key, of the empty one.",
 		Example: "  tallygate quota get per-user alice",
 		Args:    cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runQuota(cmd, &f, "/api/v1/quotas/key", keyOf(args), printKeys)
-		},
-	}
-	f.add(cmd)
-	return cmd
+	}, question[[]quota.KeyView]{path: "/api/v1/quotas/key", query: keyOf, print: printKeys})
 }
 
 func newQuotaExplainCommand() *cobra.Command {
-	var f quotaFlags
-	cmd := &cobra.Command{
+	return asksQuotas(&cobra.Command{
 		Use:     "explain <quota> [key]",
 		Short:   "Say where a key is counted and what its next request would meet",
-		Long:    `Explain says in sentences what an instance knows about one key of a quota.` + "\n\n" + quotaExits,
+		Long:    "Explain says in sentences what an instance knows about one key of a quota.",
 		Example: "  tallygate quota explain per-user alice",
 		Args:    cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runQuota(cmd, &f, "/api/v1/quotas/explain", keyOf(args), func(w io.Writer, answers []quotaAnswer[[]string]) {
-				for _, a := range answers {
-					fmt.Fprintf(w, "%s\n", a.Instance)
-					for _, line := range a.Answer {
-						fmt.Fprintf(w, "  %s\n", line)
-					}
-				}
-			})
+	}, question[[]string]{
+		path: "/api/v1/quotas/explain", query: keyOf,
+		print: func(w io.Writer, _ []string, answers []fleet.Of[[]string]) {
+			for _, a := range answers {
+				fmt.Fprintf(w, "%s\n  %s\n", a.Replica, strings.Join(a.Answer, "\n  "))
+			}
 		},
-	}
-	f.add(cmd)
-	return cmd
+	})
 }
 
 func newQuotaResetCommand() *cobra.Command {
-	var f quotaFlags
-	cmd := &cobra.Command{
+	return asksQuotas(&cobra.Command{
 		Use:   "reset <quota> [key]",
 		Short: "Give one key its full quota back",
 		Long: `Reset makes one key of a quota full again, on every instance that is named; with
-Redis for all of them.` + "\n\n" + quotaExits,
+Redis for all of them.`,
 		Example: "  tallygate quota reset per-user alice --server a:8282 --server b:8282",
 		Args:    cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			answers, err := askQuotas(cmd.Context(), &f, func(c *admin.Client, a *quotaAnswer[int]) error {
-				return c.Post(cmd.Context(), "/api/v1/quotas/reset?"+keyOf(args).Encode(), a)
-			})
-			return errors.Join(printAnswers(cmd, &f, answers, func(w io.Writer, answers []quotaAnswer[int]) {
-				for _, a := range answers {
-					what := "was full already"
-					if a.Answer > 0 {
-						what = "is full again"
-					}
-					fmt.Fprintf(w, "%s: %s %s\n", a.Instance, strings.Join(args, " "), what)
+	}, question[int]{
+		path: "/api/v1/quotas/reset", reset: true, query: keyOf,
+		print: func(w io.Writer, args []string, answers []fleet.Of[int]) {
+			for _, a := range answers {
+				what := "was full already"
+				if a.Answer > 0 {
+					what = "is full again"
 				}
-			}), err)
+				fmt.Fprintf(w, "%s: %s %s\n", a.Replica, strings.Join(args, " "), what)
+			}
 		},
-	}
-	f.add(cmd)
-	return cmd
+	})
 }
-
-const quotaExits = `Exit codes: 0 every instance answered, 1 one did not, 2 the command line is wrong.`
 
 func keyOf(args []string) url.Values {
 	query := url.Values{"quota": {args[0]}}
@@ -221,7 +174,7 @@ func keyOf(args []string) url.Values {
 	return query
 }
 
-func printQuotas(w io.Writer, answers []quotaAnswer[[]quota.View]) {
+func printQuotas(w io.Writer, answers []fleet.Of[[]quota.View]) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "INSTANCE\tQUOTA\tLIMIT\tKEYS\tNEAR\tPASSED\tOVER\tSHADOW OVER\tOVERFLOW\tFAILED")
 	n := 0
@@ -235,7 +188,7 @@ func printQuotas(w io.Writer, answers []quotaAnswer[[]quota.View]) {
 			if len(v.Limits) > 1 {
 				limit += fmt.Sprintf(" and %d more", len(v.Limits)-1)
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", a.Instance, v.Name, limit, v.Keys, v.Near, v.Passed, v.Over, v.ShadowOver, v.Overflow, v.Failed)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", a.Replica, v.Name, limit, v.Keys, v.Near, v.Passed, v.Over, v.ShadowOver, v.Overflow, v.Failed)
 		}
 	}
 	if n == 0 {
@@ -245,7 +198,7 @@ func printQuotas(w io.Writer, answers []quotaAnswer[[]quota.View]) {
 	tw.Flush()
 }
 
-func printKeys(w io.Writer, answers []quotaAnswer[[]quota.KeyView]) {
+func printKeys(w io.Writer, _ []string, answers []fleet.Of[[]quota.KeyView]) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "INSTANCE\tQUOTA\tKEY\tLIMIT\tUSED\tLEFT\tFULL IN\tCHARGES\tOVER\tLEASE")
 	n := 0
@@ -256,7 +209,7 @@ func printKeys(w io.Writer, answers []quotaAnswer[[]quota.KeyView]) {
 			if k.Lease != nil {
 				lease = fmt.Sprintf("%d for %s", k.Lease.Left, k.Lease.Ends)
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%q\t%s\t%.0f %%\t%d\t%s\t%d\t%d\t%s\n", a.Instance, k.Name, k.Key, k.LimitView, k.Used*100, k.Remaining, k.Reset, k.Charges, k.Over, lease)
+			fmt.Fprintf(tw, "%s\t%s\t%q\t%s\t%.0f %%\t%d\t%s\t%d\t%d\t%s\n", a.Replica, k.Name, k.Key, k.LimitView, k.Used*100, k.Remaining, k.Reset, k.Charges, k.Over, lease)
 		}
 	}
 	if n == 0 {

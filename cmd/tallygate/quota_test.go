@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallygate/tallygate/internal/fleet"
 	"github.com/tallygate/tallygate/mesh"
 	"github.com/tallygate/tallygate/policy/quota"
 )
@@ -132,9 +133,9 @@ func chargeOnce(t *testing.T, l mesh.Limiter) {
 
 func TestPrintQuotas(t *testing.T) {
 	var out bytes.Buffer
-	printQuotas(&out, []quotaAnswer[[]quota.View]{
-		{"a:9464", []quota.View{{Name: "per-user", Limits: []quota.LimitView{{Limit: 100, Per: "1m", Burst: 200, Algorithm: "gcra"}, {Limit: 10, Per: "1s", Burst: 10, Algorithm: "fixed_window"}}, Keys: 3, Near: 1, Passed: 7, Over: 2}}},
-		{"b:9464", []quota.View{{Name: "all", Limits: []quota.LimitView{{Limit: 10, Per: "1s", Burst: 10, Algorithm: "fixed_window"}}}}},
+	printQuotas(&out, []fleet.Of[[]quota.View]{
+		{Replica: "a:9464", Answer: []quota.View{{Name: "per-user", Limits: []quota.LimitView{{Limit: 100, Per: "1m", Burst: 200, Algorithm: "gcra"}, {Limit: 10, Per: "1s", Burst: 10, Algorithm: "fixed_window"}}, Keys: 3, Near: 1, Passed: 7, Over: 2}}},
+		{Replica: "b:9464", Answer: []quota.View{{Name: "all", Limits: []quota.LimitView{{Limit: 10, Per: "1s", Burst: 10, Algorithm: "fixed_window"}}}}},
 	})
 	want := `INSTANCE  QUOTA     LIMIT                        KEYS  NEAR  PASSED  OVER  SHADOW OVER  OVERFLOW  FAILED
 a:9464    per-user  100/1m burst 200 and 1 more  3     1     7       2     0            0         0
@@ -144,7 +145,7 @@ b:9464    all       10/1s fixed_window           0     0     0       0     0    
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
-	printKeys(&out, []quotaAnswer[[]quota.KeyView]{{"a:9464", []quota.KeyView{
+	printKeys(&out, nil, []fleet.Of[[]quota.KeyView]{{Replica: "a:9464", Answer: []quota.KeyView{
 		{Name: "per-user", Key: "al\nice", LimitView: quota.LimitView{Limit: 100, Per: "1m", Burst: 100, Algorithm: "gcra"}, Used: 0.955, Remaining: 4, Reset: "57s", Charges: 96, Over: 1,
 			Lease: &quota.Lease{Left: 3, Ends: "80ms"}},
 	}}})

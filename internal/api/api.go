@@ -11,6 +11,7 @@ import (
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/fleet"
 	"github.com/tallygate/tallygate/internal/tap"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Decision func(id string) (any, bool)
 	// Policy is what this replica knows of its policies.
 	Policy   func() (fleet.Policy, error)
+	Quotas   *quota.Limiter
 	TraceURL func() string   // of a trace, with {trace_id}; empty if there is none
 	Closing  <-chan struct{} // closed when streams are to end
 }
@@ -68,6 +70,9 @@ func (a *API) Routes() []admin.Route {
 			route("GET /api/v1/decisions/{id}", a.decision),
 			route("GET /api/v1/policy", a.policy),
 		)
+	}
+	if a.opts.Quotas != nil {
+		routes = append(routes, a.quotaRoutes()...)
 	}
 	return routes
 }

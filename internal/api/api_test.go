@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,10 +15,12 @@ import (
 	"time"
 	"unique"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/tallygate/tallygate/internal/fleet"
 	"github.com/tallygate/tallygate/mesh"
+	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
 )
 
@@ -28,6 +31,7 @@ type replica struct {
 	name    string
 	table   *red.Table
 	history *red.History
+	quotas  *quota.Limiter
 	mux     *http.ServeMux
 	peers   []*replica
 	broken  bool
@@ -47,10 +51,14 @@ func replicas(t *testing.T, n int, fn func(list []*replica)) {
 				t.Fatal(err)
 			}
 			r.history = r.table.NewHistory()
+			if r.quotas, err = quota.New(quota.DefaultConfig(), quota.Options{Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}); err != nil {
+				t.Fatal(err)
+			}
 			go func() { done <- r.history.Run(ctx) }()
 			a := New(Options{
 				Self:    func() fleet.Replica { return fleet.Replica{Name: r.name, Version: "v1"} },
 				History: r.history,
+				Quotas:  r.quotas,
 				Peers: func(context.Context) (out []fleet.Source) {
 					for _, p := range r.peers {
 						out = append(out, fleet.Source{Name: "address of " + p.name, Get: p.get})
@@ -173,6 +181,43 @@ func TestEdgesOfTwoReplicas(t *testing.T) {
 	})
 }
 
+// TestQuotasOfTwoReplicas: each counts for itself and is named.
+func TestQuotasOfTwoReplicas(t *testing.T) {
+	replicas(t, 2, func(list []*replica) {
+		a, b := list[0], list[1]
+		for i, r := range list {
+			q := mesh.Quota{Name: "per-user", Key: "alice", Limit: 10, Per: time.Hour, Cost: uint64(3 + i)}
+			q.Identify(nil)
+			r.quotas.Charge(t.Context(), []mesh.Quota{q}, make([]mesh.QuotaResult, 1), mesh.ChargeAll)
+		}
+		for _, r := range list {
+			got := ask[fleet.Each[[]quota.View]](t, r, "/api/v1/quotas")
+			if len(got.Answers) != 2 || got.Answers[1].Replica != b.name || got.Answers[1].Answer[0].Name != "per-user" || len(got.Replicas) != 2 {
+				t.Errorf("%s: %+v", r.name, got)
+			}
+			keys := ask[fleet.Each[[]quota.KeyView]](t, r, "/api/v1/quotas/top?n=5&by=used").Answers
+			if len(keys) != 2 || keys[0].Answer[0].Remaining != 7 || keys[1].Answer[0].Remaining != 6 {
+				t.Errorf("%s: top: %+v", r.name, keys)
+			}
+		}
+		if got := ask[fleet.Each[[]string]](t, a, "/api/v1/quotas/explain?quota=per-user&key=alice&replicas=own"); len(got.Answers) != 1 || got.Answers[0].Replica != a.name {
+			t.Errorf("one for itself: %+v", got)
+		}
+
+		// A reset is of the replica that is asked.
+		w := httptest.NewRecorder()
+		a.mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/quotas/reset?quota=per-user&key=alice", nil))
+		if want := `"answers":[{"replica":"` + a.name + `","answer":1}]`; w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("reset: %d %s; want %s", w.Code, w.Body, want)
+		}
+		b.broken = true
+		keys := ask[fleet.Each[[]quota.KeyView]](t, a, "/api/v1/quotas/key?quota=per-user&key=alice")
+		if len(keys.Answers) != 1 || len(keys.Answers[0].Answer) != 0 || len(keys.Replicas) != 2 || keys.Replicas[0].Error == "" {
+			t.Errorf("after a reset, with a replica that hangs: %+v", keys)
+		}
+	})
+}
+
 func TestHistoryOverAnHour(t *testing.T) {
 	replicas(t, 2, func(list []*replica) {
 		time.Sleep(time.Second) // between two steps
@@ -210,5 +255,8 @@ func TestBadQueries(t *testing.T) {
 		f("/api/v1/stat?by=code&where=code", "want label=value")
 		f("/api/v1/stat?where="+url.QueryEscape("colour!=red"), "no such label")
 		f("/api/v1/history?points=1000", "points=1000")
+		f("/api/v1/quotas/top?n=0&by=used", "n=0: want a number from 1 to 10000")
+		f("/api/v1/quotas/top?n=5&by=name", "none of used, charges, over")
+		f("/api/v1/quotas/key?key=alice", "quota: want the name of one")
 	})
 }

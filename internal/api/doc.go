@@ -1,5 +1,5 @@
 // Package api is /api/v1 of the admin endpoint: what the console and the command
-// line ask. It reads the history of red, the tap, the decider and the
+// line ask. It reads the history of red, the tap, the decider, the quotas and the
 // connections, and answers in the types of fleet.
 //
 // With replicas=own a request is answered by this replica alone, in parts that

@@ -133,7 +133,11 @@ func TestConsole(t *testing.T) {
 		b.shows(5*time.Second, "#panel", "")
 
 		// By keys: filter, choose, open.
-		b.run(chromedp.SendKeys(chromedp.CSS(`main input[type="search"]`), "frontend"))
+		b.press("/", "Slash")
+		if !eval[bool](b, `document.activeElement.matches('main input[type="search"]')`) {
+			t.Error("/ does not lead to the filter")
+		}
+		b.run(chromedp.KeyEvent("frontend"))
 		b.shows(5*time.Second, "main .count", "1 of 2 edges")
 		b.run(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter))
 		b.shows(10*time.Second, "#panel", "client-v1.shop → frontend-v1.shop")
@@ -155,8 +159,11 @@ func TestConsole(t *testing.T) {
 		b.view("proxies")
 		b.shows(15*time.Second, "#proxy-table", "client-v1.shop", "backend-v1.shop", "ok")
 		b.pictures("proxies")
+		w.enforce(t, limitBackend)
 		b.view("quotas")
-		b.shows(15*time.Second, "main", "quota")
+		replica := instance(t, w.tallygate)
+		b.shows(15*time.Second, "#quota-table", "backend-hourly", "3 per 1h", replica)
+		b.shows(15*time.Second, "#quota-keys", "backend-hourly", "GET", "100.0 %", replica)
 		b.pictures("quotas")
 	})
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -149,6 +150,15 @@ func (b *browser) shows(within time.Duration, selector string, texts ...string) 
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	b.run(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+}
+
+// press presses a key that writes text. Unlike those of chromedp.KeyEvent, what
+// it writes can be prevented, as with a keyboard.
+func (b *browser) press(text, code string) {
+	b.t.Helper()
+	for _, typ := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		call(b, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: typ, Key: text, Code: code, Text: text})
+	}
 }
 
 func (b *browser) size(width, height int64) {

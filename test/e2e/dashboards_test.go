@@ -41,8 +41,10 @@ default allow := {"allowed": true, "quotas": [{"name": "everybody", "key": "all"
 
 allow := false if startswith(input.attributes.request.http.path, "/denied")
 `
-	denyStatus  = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.path, \"/status\")\n"
-	denyBackend = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.host, \"backend.\")\n"
+	denyStatus   = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.path, \"/status\")\n"
+	denyBackend  = "package envoy.authz\n\ndefault allow := true\n\nallow := false if startswith(input.attributes.request.http.host, \"backend.\")\n"
+	limitBackend = "package envoy.authz\n\nhttp := input.attributes.request.http\n\ndefault allow := true\n\n" +
+		"allow := {\"allowed\": true, \"quotas\": [{\"name\": \"backend-hourly\", \"key\": http.method, \"limit\": 3, \"per\": \"1h\"}]} if startswith(http.host, \"backend.\")\n"
 )
 
 func startPoliced(t *testing.T, enforced string) *policed {

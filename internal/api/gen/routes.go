@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/tallygate/tallygate/internal/admin"
@@ -47,12 +46,6 @@ var (
 
 func with(list []param, more ...param) []param { return append(list[:len(list):len(list)], more...) }
 
-// quotaAnswer is the answer about quotas, of one replica.
-type quotaAnswer[T any] struct {
-	Instance string `json:"instance"`
-	Answer   T      `json:"answer"`
-}
-
 type labels struct {
 	Labels []string          `json:"labels"`
 	Short  map[string]string `json:"short"`
@@ -92,9 +85,9 @@ var routes = []route{
 	{method: "get", path: "/api/v1/record", summary: "Checks with their answers as they come, for tallygate record.", lines: map[string]any{}},
 	{method: "get", path: "/api/v1/shadow", summary: "The last requests that the candidate policy judged differently.", answer: []policy.Difference{}},
 
-	{method: "get", path: "/api/v1/quotas", summary: "The quotas of this replica.", answer: quotaAnswer[[]quota.View]{}},
-	{method: "get", path: "/api/v1/quotas/top", summary: "Its keys in an order.", params: []param{{"quota", "only this one"}, {"by", "the order"}, {"n", "how many"}}, answer: quotaAnswer[[]quota.KeyView]{}},
-	{method: "get", path: "/api/v1/quotas/key", summary: "One key.", params: ofQuota, answer: quotaAnswer[json.RawMessage]{}},
-	{method: "get", path: "/api/v1/quotas/explain", summary: "What is known of a key, for people.", params: ofQuota, answer: quotaAnswer[json.RawMessage]{}},
-	{method: "post", path: "/api/v1/quotas/reset", summary: "Fills a key, or all of a quota.", params: ofQuota, answer: quotaAnswer[json.RawMessage]{}},
+	{method: "get", path: "/api/v1/quotas", summary: "The quotas of each replica.", params: []param{replicas}, answer: fleet.Each[[]quota.View]{}},
+	{method: "get", path: "/api/v1/quotas/top", summary: "Their keys in an order, of each replica.", params: []param{{"quota", "only this one"}, {"by", "used, charges or over"}, {"n", "how many of each replica"}, replicas}, answer: fleet.Each[[]quota.KeyView]{}},
+	{method: "get", path: "/api/v1/quotas/key", summary: "One key.", params: with(ofQuota, replicas), answer: fleet.Each[[]quota.KeyView]{}},
+	{method: "get", path: "/api/v1/quotas/explain", summary: "What is known of a key, for people.", params: with(ofQuota, replicas), answer: fleet.Each[[]string]{}},
+	{method: "post", path: "/api/v1/quotas/reset", summary: "Fills a key of this replica; with Redis of all. The answer is how many.", params: ofQuota, answer: fleet.Each[int]{}},
 }
