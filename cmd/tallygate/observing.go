@@ -23,6 +23,7 @@ func (d *daemon) routes() []admin.Route {
 		Tap:        d.tap,
 		TraceURL:   func() string { return d.cfg.Load().Admin.TraceURL },
 		Quotas:     d.quotas,
+		Trace:      d.storing.trace,
 		Closing:    d.closing,
 	}
 	if d.als != nil {

@@ -70,6 +70,7 @@ func TestOpenAPI(t *testing.T) {
 		"/api/v1/stat": "?by=from,code", "/api/v1/history": "?by=edge", "/api/v1/quotas/top": "?n=5&by=used",
 		"/api/v1/quotas/key": "?quota=q", "/api/v1/quotas/explain": "?quota=q",
 		"/api/v1/entries/{id}": failed.Entries[0].ID, "/api/v1/decisions/{id}": decisions[0].ID,
+		"/api/v1/traces/{id}": "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
 	for path, methods := range doc.Paths {
 		op, ok := methods["get"]

@@ -69,6 +69,16 @@ func (s *storing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.api.ServeHTTP(w, r)
 }
 
+// trace reads a trace for the console.
+func (s *storing) trace(ctx context.Context, id string) (query.Trace, error) {
+	if s == nil {
+		return query.Trace{}, storage.ErrNotFound
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.api.Trace(ctx, id)
+}
+
 // storeOf reads the section of the exporter whose store is to be read.
 func storeOf(cfg *config.Config) (any, error) {
 	id := cfg.Query.Get().Store
@@ -175,7 +185,12 @@ func (s *storing) stop() error {
 	if s == nil || s.task == nil {
 		return nil
 	}
-	return errors.Join(s.task.stop(), s.reader.Close())
+	err := s.task.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = errors.Join(err, s.reader.Close())
+	s.reader = nil // the admin endpoint goes on for a while
+	return err
 }
 
 // greeting says where the spans are, if they can be asked for.

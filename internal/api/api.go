@@ -13,6 +13,7 @@ import (
 	"github.com/tallygate/tallygate/internal/tap"
 	"github.com/tallygate/tallygate/policy/quota"
 	"github.com/tallygate/tallygate/red"
+	"github.com/tallygate/tallygate/storage/query"
 )
 
 // Options are what the API shows. What belongs to a plane that does not run is
@@ -28,8 +29,10 @@ type Options struct {
 	// Decision finds what the decision log remembers.
 	Decision func(id string) (any, bool)
 	// Policy is what this replica knows of its policies.
-	Policy   func() (fleet.Policy, error)
-	Quotas   *quota.Limiter
+	Policy func() (fleet.Policy, error)
+	Quotas *quota.Limiter
+	// Trace reads a trace from the store; without one it is [storage.ErrNotFound].
+	Trace    func(ctx context.Context, id string) (query.Trace, error)
 	TraceURL func() string   // of a trace, with {trace_id}; empty if there is none
 	Closing  <-chan struct{} // closed when streams are to end
 }
@@ -70,6 +73,9 @@ func (a *API) Routes() []admin.Route {
 			route("GET /api/v1/decisions/{id}", a.decision),
 			route("GET /api/v1/policy", a.policy),
 		)
+	}
+	if a.opts.Trace != nil {
+		routes = append(routes, a.traceRoute())
 	}
 	if a.opts.Quotas != nil {
 		routes = append(routes, a.quotaRoutes()...)

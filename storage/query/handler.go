@@ -79,19 +79,11 @@ func (h *Handler) route(pattern string, f answerer) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f answerer) int {
-	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
-	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return h.fail(w, &httpError{http.StatusServiceUnavailable, errors.New("too many requests at once")})
-	}
-	reader := h.reader()
-	if reader == nil {
-		return h.fail(w, &httpError{http.StatusServiceUnavailable, errors.New("the store is not open")})
-	}
-	answer, err := f(ctx, reader, r)
+	var answer any
+	err := h.read(r.Context(), func(ctx context.Context, from storage.Reader) (err error) {
+		answer, err = f(ctx, from, r)
+		return err
+	})
 	if err != nil {
 		return h.fail(w, err)
 	}
@@ -107,6 +99,45 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f answerer) int 
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body) // who asked has gone if this fails
 	return http.StatusOK
+}
+
+// read lets f read the store, when it is its turn.
+func (h *Handler) read(ctx context.Context, f func(context.Context, storage.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return &httpError{http.StatusServiceUnavailable, errors.New("too many requests at once")}
+	}
+	reader := h.reader()
+	if reader == nil {
+		return &httpError{http.StatusServiceUnavailable, errStoreClosed}
+	}
+	return f(ctx, reader)
+}
+
+var errStoreClosed = errors.New("the store is not open")
+
+// Trace returns a trace as the API answers it, to others in this process. There is
+// none while the store is not open.
+func (h *Handler) Trace(ctx context.Context, id string) (t Trace, err error) {
+	parsed, err := jaegermodel.ParseTraceID(id)
+	if err != nil {
+		return t, err
+	}
+	err = h.read(ctx, func(ctx context.Context, from storage.Reader) error {
+		found, err := from.Trace(ctx, parsed)
+		if err == nil {
+			t = h.render(found, false)
+		}
+		return err
+	})
+	if errors.Is(err, errStoreClosed) {
+		err = storage.ErrNotFound
+	}
+	return t, err
 }
 
 // fail answers in Jaeger's form of an error.

@@ -128,6 +128,7 @@ func TestConsole(t *testing.T) {
 		b.pictures("edge")
 		b.click("#panel a[data-entry]")
 		b.shows(15*time.Second, "#panel", "Decision", "deny", "envoy.authz.allow:", "Trace", "/status/200", "Input, without what is masked")
+		b.shows(15*time.Second, "#trace .waterfall", "backend", "ms")
 		b.pictures("entry")
 		b.run(chromedp.KeyEvent(kb.Escape))
 		b.shows(5*time.Second, "#panel", "")

@@ -5,6 +5,7 @@ import {Locked, get} from './api.js';
 import {rate, percent, millis, bytes, count, ago, clockMillis, origin, target, workload, severity, statusOf, outcomeClass, known} from './format.js';
 import {store, historyOf, loadHistories} from './store.js';
 import {charts} from './spark.js';
+import {spansOf, waterfall} from './trace.js';
 
 let aside, shown = '', redraw = null;
 
@@ -134,17 +135,34 @@ async function entry(id, replica) {
     }
   }
   if (mine !== shown) return;
-  const d = e.decision;
+  const d = e.decision, spans = h('div', {});
+  if (e.trace_id) trace(spans, e, () => mine === shown);
   fill(aside, head(`${e.method || e.protocol} ${e.path || ''}`, `${origin(e)} → ${target(e)} · ${clockMillis(e.time)}`, back), h('div', {class: 'panel-body'},
     h('div', {class: 'tags'}, h('span', {class: 'tag ' + outcomeClass(e)}, `${e.outcome} ${statusOf(e)}`), e.flags && h('span', {class: 'tag'}, e.flags), h('span', {class: 'tag'}, millis(e.duration_ms)), h('span', {class: 'tag'}, 'by ' + e.reporter)),
     (e.rule || e.decision_id || d) && h('section', {id: 'decision'}, h('h3', {}, 'Decision'),
       facts(['Verdict', d && h('span', {class: 'tag ' + ({deny: 'warn', allow: 'good', error: 'bad'})[d.verdict]}, d.verdict)], ['Rule', h('code', {}, e.rule || d?.rule || '')], ['Reason', d?.reason], ['Entrypoint', d?.entrypoint],
         ['Revision', d?.revision && h('code', {}, d.revision)], ['Answered', d && `in ${millis(d.duration_us / 1000)}${d.cache_hit ? ', from the cache' : ''}`], ['Id', e.decision_id && h('code', {}, e.decision_id)]),
       d?.input ? h('details', {}, h('summary', {class: 'muted'}, 'Input, without what is masked'), h('pre', {}, JSON.stringify(d.input, null, 2))) : !d && h('p', {class: 'muted'}, 'The decision log no longer remembers the rest.')),
-    h('section', {id: 'trace'}, h('h3', {}, 'Trace'), e.trace_id ? facts(['Trace', e.trace_url ? h('a', {href: e.trace_url, target: '_blank', rel: 'noreferrer'}, h('code', {}, e.trace_id)) : h('code', {}, e.trace_id)], ['Span', e.span_id && h('code', {}, e.span_id)]) : h('p', {class: 'muted'}, 'The proxy logs no trace id. See Proxies for what to add.')),
+    h('section', {id: 'trace'}, h('h3', {}, 'Trace'), e.trace_id ? facts(['Trace', e.trace_url ? h('a', {href: e.trace_url, target: '_blank', rel: 'noreferrer'}, h('code', {}, e.trace_id)) : h('code', {}, e.trace_id)], ['Span', e.span_id && h('code', {}, e.span_id)]) : h('p', {class: 'muted'}, 'The proxy logs no trace id. See Proxies for what to add.'), spans),
     h('section', {}, h('h3', {}, 'Request'), facts(['Host', e.authority], ['Path', e.path && h('code', {}, e.path)], ['Request id', e.request_id && h('code', {}, e.request_id)], ['Why', e.code_details], ['Upstream failure', e.upstream_failure],
       ['Attempts', e.attempts > 1 && String(e.attempts)], ['Sizes', e.protocol !== 'tcp' && `${bytes(e.request_bytes)} in, ${bytes(e.response_bytes)} out`], ['User agent', e.user_agent], ['Route', e.route], ['Cluster', e.upstream_cluster])),
     h('section', {}, h('h3', {}, 'Ends'), facts(['From', origin(e)], ['As', e.source_principal], ['Client', e.client], ['To', target(e)], ['As', e.destination_principal], ['Service', e.service], ['Upstream', e.upstream], ['Replica', e.replica]))));
+}
+
+// trace shows the spans of an entry's trace. They come a little later than the
+// entry: they are sent and stored by batches.
+async function trace(box, e, here) {
+  for (let tries = 0; tries < 4 && here(); tries++) {
+    try {
+      const spans = spansOf((await get('traces/' + encodeURIComponent(e.trace_id))).answers);
+      if (spans.length) fill(box, waterfall(spans, e.span_id));
+      else fill(box, h('p', {class: 'muted'}, 'No span of it is stored' + (e.trace_url ? ' here.' : ': spans.sampling says of which requests they are kept.')));
+    } catch (x) {
+      if (x instanceof Locked) return store.locked(x.message);
+      fill(box, h('p', {class: 'muted'}, 'Its spans cannot be read: ' + x.message));
+    }
+    await new Promise((done) => setTimeout(done, 2500));
+  }
 }
 
 export {facts, figure, count};

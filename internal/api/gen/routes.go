@@ -8,6 +8,7 @@ import (
 	"github.com/tallygate/tallygate/internal/fleet"
 	"github.com/tallygate/tallygate/policy"
 	"github.com/tallygate/tallygate/policy/quota"
+	"github.com/tallygate/tallygate/storage/query"
 )
 
 type route struct {
@@ -78,6 +79,7 @@ var routes = []route{
 	{method: "get", path: "/api/v1/errors", summary: "The last failures and denials, the newest first.", params: with(filter, param{"limit", "1 to 200"}), answer: fleet.Entries{}},
 	{method: "get", path: "/api/v1/entries/{id}", summary: "One of them, with the decision about it.", params: []param{{"id", "of the entry"}, {"replica", "whose id it is"}, replicas}, answer: fleet.Entry{}},
 	{method: "get", path: "/api/v1/tap", summary: "Requests as they come, a line each; a line without one says that the stream lives.", params: with(filter, param{"last", "begin with so many that are remembered"}), lines: fleet.Line{}},
+	{method: "get", path: "/api/v1/traces/{id}", summary: "The spans of a trace that each replica can read, in Jaeger's JSON; without a store none.", params: []param{{"id", "of the trace, in hexadecimal"}, replicas}, answer: fleet.Each[query.Trace]{}},
 	{method: "get", path: "/api/v1/proxies", summary: "Who streams access logs, and what they lack.", params: []param{replicas}, answer: fleet.Proxies{}},
 	{method: "get", path: "/api/v1/policy", summary: "The policies of each replica: generations, entrypoints, cache, rules, last denials.", params: []param{replicas}, answer: fleet.Policies{}},
 	{method: "get", path: "/api/v1/decisions", summary: "What the decision log of this replica has in memory, the newest first.", answer: []policy.Record{}},
