@@ -43,6 +43,7 @@ var parts = []struct {
 	{"policy", measurePolicy},
 	{"hitrate", measureHitRates},
 	{"planes", measurePlanes},
+	{"console", measureConsole},
 	{"reload", measureReload},
 	{"quota", measureQuota},
 	{"ratelimit", measureRateLimit},
