@@ -89,6 +89,8 @@ var onlyIn = []struct{ module, in, why string }{
 	{"github.com/uber/jaeger-client-go", "exporters/jaeger", "Thrift stays in the exporter for installations before OTLP"},
 	{"github.com/apache/cassandra-gocql-driver", "storage/cassandra", "CQL stays in its store"},
 	{"github.com/redis/rueidis", "policy/quota", "Redis is a source of quotas and of nothing else"},
+	{"golang.org/x/term", "cmd/tallygate", "only the command line has a terminal"},
+	{"github.com/chromedp", "test", "a browser is for tests of the console"},
 }
 
 // strangers are folders whose children do not know each other.
