@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ask is an item with who wants to know.
@@ -71,30 +73,38 @@ var (
 )
 
 // batcher sends asks together: those that somebody waits for at once, or with
-// all that came while others were under way; the rest with the next tick.
+// all that came while others were under way; the rest with the next tick, behind
+// them. Each of its queues is bounded by itself: keys that are made up cost others
+// neither their turn nor their tokens.
 type batcher struct {
 	client  *redisClient
 	breaker breaker
 	now     func() int64
-	most    int
-	timeout time.Duration
+	timeout atomic.Int64 // how long Redis may take to answer
 	apply   func(sent int64, asks []ask, replies []reply)
 
 	mu       sync.Mutex
-	urgent   []ask
-	later    []ask
+	most     int
+	urgent   []ask // somebody waits
+	refills  []ask // of leases
+	returns  []ask // of what was not used
+	due      bool  // a tick has come, and not all is sent yet
 	inFlight int
 	stopped  bool
 	wake     chan struct{}
 	wg       sync.WaitGroup
 
 	batches, items atomic.Uint64
-	failures       [6]atomic.Uint64 // by reason
+	roundTrips     prometheus.Histogram
+	failures       [len(failureReasons)]atomic.Uint64
 }
 
-var failureReasons = [...]string{"timeout", "not_connected", "auth", "failover", "connection", "answer"}
+var failureReasons = [...]string{"timeout", "not_connected", "auth", "failover", "connection", "oom", "answer"}
 
-// submit queues asks that belong together, or says why not.
+func (b *batcher) patience() time.Duration { return time.Duration(b.timeout.Load()) }
+
+// submit queues asks that belong together and that somebody waits for, or says
+// why not.
 func (b *batcher) submit(asks ...ask) error {
 	if !b.breaker.closed() {
 		return errBreaker
@@ -112,14 +122,30 @@ func (b *batcher) submit(asks ...ask) error {
 	return nil
 }
 
-// postpone queues asks for the next tick. It reports false if there is no room.
-func (b *batcher) postpone(a ask) bool {
+// refill queues asks of leases for the tick that has come. It returns those for
+// which there is no room.
+func (b *batcher) refill(asks []ask) (left []ask) {
+	if !b.breaker.closed() {
+		return asks
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.later) >= b.most {
+	n := min(len(asks), max(0, b.most-len(b.refills)))
+	if b.stopped {
+		n = 0
+	}
+	b.refills = append(b.refills, asks[:n]...)
+	return asks[n:]
+}
+
+// giveBack queues an ask for the next tick. It reports false if there is no room.
+func (b *batcher) giveBack(a ask) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.returns) >= b.most {
 		return false
 	}
-	b.later = append(b.later, a)
+	b.returns = append(b.returns, a)
 	return true
 }
 
@@ -131,43 +157,56 @@ func (b *batcher) poke() {
 }
 
 // next takes a batch, nil if there is none or too many are under way.
-func (b *batcher) next(all bool) []ask {
+func (b *batcher) next() []ask {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.inFlight >= maxInFlight {
 		return nil
 	}
-	if all && (b.stopped || b.breaker.closed()) {
-		b.urgent = append(b.urgent, b.later...)
-		b.later = b.later[:0]
-	}
 	n := min(len(b.urgent), maxBatch)
 	for n < len(b.urgent) && n > 0 && b.urgent[n].group != 0 && b.urgent[n].group == b.urgent[n-1].group {
 		n++ // a group stays together
 	}
-	if n == 0 {
-		return nil
+	batch := move(nil, &b.urgent, n)
+	if b.due && (b.stopped || b.breaker.closed()) {
+		batch = move(batch, &b.refills, maxBatch-n)
+		batch = move(batch, &b.returns, maxBatch-len(batch))
+		b.due = len(b.refills)+len(b.returns) > 0
 	}
-	batch := append([]ask(nil), b.urgent[:n]...)
-	rest := copy(b.urgent, b.urgent[n:])
-	clear(b.urgent[rest:])
-	b.urgent = b.urgent[:rest]
-	b.inFlight++
+	if len(batch) > 0 {
+		b.inFlight++
+	}
 	return batch
 }
 
-// flush sends what there is, as far as it may.
-func (b *batcher) flush(ctx context.Context, all bool) {
+// move moves at most n asks from the head of a queue.
+func move(to []ask, queue *[]ask, n int) []ask {
+	q := *queue
+	n = max(0, min(n, len(q)))
+	to = append(to, q[:n]...)
+	rest := copy(q, q[n:])
+	clear(q[rest:])
+	*queue = q[:rest]
+	return to
+}
+
+// flush sends what there is, as far as it may; with a tick, all of it.
+func (b *batcher) flush(ctx context.Context, tick bool) {
+	if tick {
+		b.mu.Lock()
+		b.due = true
+		b.mu.Unlock()
+	}
 	for {
-		batch := b.next(all)
-		if batch == nil {
+		batch := b.next()
+		if len(batch) == 0 {
 			return
 		}
 		b.wg.Go(func() {
 			b.send(ctx, batch)
 			b.mu.Lock()
 			b.inFlight--
-			more := len(b.urgent) > 0
+			more := len(b.urgent) > 0 || b.due
 			b.mu.Unlock()
 			if more {
 				b.poke()
@@ -184,10 +223,11 @@ func (b *batcher) send(ctx context.Context, batch []ask) {
 			items[i].least = batch[i].end
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.patience())
 	defer cancel()
 	sent := b.now()
 	replies := b.client.run(ctx, items)
+	b.roundTrips.Observe(time.Duration(b.now() - sent).Seconds())
 	b.batches.Add(1)
 	b.items.Add(uint64(len(items)))
 	var failed error

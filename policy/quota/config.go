@@ -39,7 +39,7 @@ type Config struct {
 
 // LocalConfig is the local section.
 type LocalConfig struct {
-	// MaxSizeMiB bounds the memory of the table, in MiB. Once it is full, new keys of a quota share one limit.
+	// MaxSizeMiB bounds the memory of the table, in MiB. Once it is full, new keys of a quota share one limit. A table that is larger already keeps its size until a restart.
 	MaxSizeMiB int `mapstructure:"max_size_mib"`
 	// SnapshotFile keeps the table over a restart, so that it is no amnesty. Empty keeps nothing.
 	SnapshotFile string `mapstructure:"snapshot_file"`

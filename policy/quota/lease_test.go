@@ -16,8 +16,9 @@ func newTestShared(t testing.TB) (*shared, *int64) {
 	t.Helper()
 	now := t0
 	l, _ := newTestLimiter(t, DefaultConfig())
-	cfg := defaultRedisConfig()
-	s, err := newShared(cfg, mesh.QuotaErrorDeny, l.local, func() int64 { return now }, slog.New(slog.DiscardHandler))
+	cfg := DefaultConfig()
+	cfg.OnError = "deny"
+	s, err := newShared(&cfg, l.local, func() int64 { return now }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,11 +66,11 @@ func TestLeaseIsSpentAndEnds(t *testing.T) {
 	}
 	*now += int64(s.cfg.LeaseMaxAge)
 	s.tick(*now)
-	if n := len(s.batcher.later); n != 1 || s.batcher.later[0].want != 6 || s.batcher.later[0].op != opRefund {
-		t.Errorf("at its maximum age: %+v; want 6 tokens on their way back", s.batcher.later)
+	if n := len(s.batcher.returns); n != 1 || s.batcher.returns[0].want != 6 || s.batcher.returns[0].op != opRefund {
+		t.Errorf("at its maximum age: %+v; want 6 tokens on their way back", s.batcher.returns)
 	}
-	s.apply(*now, s.batcher.later, []reply{{taken: 6}})
-	s.batcher.later = nil
+	s.apply(*now, s.batcher.returns, []reply{{taken: 6}})
+	s.batcher.returns = nil
 	if got, want := books(s), [5]uint64{10, 4, 6, 0, 0}; got != want {
 		t.Errorf("books %v; want %v", got, want)
 	}
@@ -86,10 +87,10 @@ func TestLeaseOfAWindow(t *testing.T) {
 	if took, r := chargeLeases(t, s, q); took || r[0].Source != mesh.QuotaFailed {
 		t.Errorf("after the window: %v %+v; want to ask Redis", took, r)
 	}
-	if len(s.batcher.later) != 1 || s.batcher.later[0].end != 77 {
-		t.Errorf("%+v; want the tokens offered to their window alone", s.batcher.later)
+	if len(s.batcher.returns) != 1 || s.batcher.returns[0].end != 77 {
+		t.Errorf("%+v; want the tokens offered to their window alone", s.batcher.returns)
 	}
-	s.apply(*now, s.batcher.later, []reply{{taken: 0}}) // it is over
+	s.apply(*now, s.batcher.returns, []reply{{taken: 0}}) // it is over
 	if got, want := books(s), [5]uint64{10, 0, 0, 10, 0}; got != want {
 		t.Errorf("books %v; want %v", got, want)
 	}
@@ -169,14 +170,16 @@ func TestLeaseTokens(t *testing.T) {
 		}
 		b := books(s)
 		waiting := uint64(0)
-		for _, a := range s.batcher.later {
+		for _, a := range s.batcher.returns {
 			waiting += a.want
 		}
 		if b[0] != b[1]+b[2]+b[3]+b[4]+waiting || b[1] != uint64(spent) {
 			t.Fatalf("books %v, %d on their way back, %d spent", b, waiting, spent)
 		}
-		s.unask(s.batcher.urgent)
-		s.batcher.urgent = nil
+		for _, queue := range []*[]ask{&s.batcher.urgent, &s.batcher.refills} {
+			s.unask(*queue)
+			*queue = nil
+		}
 	}
 	if spent == 0 {
 		t.Error("nothing was spent")

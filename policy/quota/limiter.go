@@ -23,7 +23,7 @@ type Options struct {
 // Limiter charges quotas. It implements [mesh.Limiter]; all methods may be
 // called at once.
 type Limiter struct {
-	cfg      Config
+	cfg      atomic.Pointer[Config]
 	log      *slog.Logger
 	register *register
 	local    *local
@@ -44,15 +44,13 @@ func New(cfg Config, opts Options) (*Limiter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("quota: %w", err)
 	}
-	l := &Limiter{cfg: cfg, log: opts.Log, register: newRegister(), now: clock(opts.Now)}
+	l := &Limiter{log: opts.Log, register: newRegister(), now: clock(opts.Now)}
 	l.local = newLocal(l.register, int64(cfg.Local.MaxSizeMiB)<<20)
 	l.source = l.local
+	l.cfg.Store(&cfg)
 	if cfg.Source == SourceRedis {
-		o, err := onError(cfg.OnError)
-		if err != nil {
-			return nil, fmt.Errorf("quota: %w", err)
-		}
-		if l.shared, err = newShared(cfg.Redis, o, l.local, l.now, opts.Log); err != nil {
+		var err error
+		if l.shared, err = newShared(&cfg, l.local, l.now, opts.Log); err != nil {
 			return nil, fmt.Errorf("quota: %w", err)
 		}
 		l.source = l.shared
@@ -60,6 +58,21 @@ func New(cfg Config, opts Options) (*Limiter, error) {
 	l.restore()
 	opts.Metrics.MustRegister(&collector{l})
 	return l, nil
+}
+
+// Reconfigure puts to use what of cfg can change while quotas are charged: not the
+// source, nor which Redis it is and how old leases grow. A table that is larger
+// than it may now be grows no more.
+func (l *Limiter) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("quota: %w", err)
+	}
+	l.local.bound(int64(cfg.Local.MaxSizeMiB) << 20)
+	if l.shared != nil {
+		l.shared.reconfigure(&cfg)
+	}
+	l.cfg.Store(&cfg)
+	return nil
 }
 
 // clock returns Unix nanoseconds that a stepped clock does not move: what was
@@ -81,17 +94,19 @@ func (l *Limiter) Run(ctx context.Context) error {
 	if l.shared != nil {
 		wg.Go(func() { l.shared.run(ctx) })
 	}
-	tick := time.NewTicker(l.cfg.Local.SnapshotEvery)
-	defer tick.Stop()
+	every := func() time.Duration { return l.cfg.Load().Local.SnapshotEvery }
+	timer := time.NewTimer(every())
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			wg.Wait()
 			return l.save()
-		case <-tick.C:
+		case <-timer.C:
 			if err := l.save(); err != nil {
 				l.log.Warn("A restart would forget quotas", "err", err)
 			}
+			timer.Reset(every())
 		}
 	}
 }

@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -97,4 +98,62 @@ func TestChargeAllocatesNothing(t *testing.T) {
 			t.Errorf("mode %d: %v allocations; want 0", mode, n)
 		}
 	}
+}
+
+// TestReconfigure: what may change while quotas are charged does, and nothing that
+// was counted is lost.
+func TestReconfigure(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Local.MaxSizeMiB = 1
+	l, _ := newTestLimiter(t, cfg)
+	alice := perSecond("q", "alice", 2)
+	alice.Per = time.Hour
+	alice.Identify(nil)
+	once(t, l, alice)
+	fill := func() (n int) {
+		t.Helper()
+		for ; ; n++ {
+			q := mesh.Quota{Name: "q", Key: fmt.Sprint("k", rand.Int()), Limit: 1000, Per: time.Hour, Cost: 1}
+			q.Identify(nil)
+			if once(t, l, q).Source == mesh.QuotaOverflow {
+				return n
+			}
+		}
+	}
+	first := fill()
+	cfg.Local.MaxSizeMiB = 4
+	if err := l.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if more := fill(); more < 2*first {
+		t.Errorf("%d keys found room in 1 MiB, then %d more in 4", first, more)
+	}
+	once(t, l, alice)
+	if r := once(t, l, alice); !r.Over {
+		t.Errorf("what alice used is forgotten: %+v", r)
+	}
+	cfg.TopKeys = -1
+	if err := l.Reconfigure(cfg); err == nil {
+		t.Error("a configuration that makes no sense is put to use")
+	}
+}
+
+// TestReconfigureOnError: it answers while Redis does not.
+func TestReconfigureOnError(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Source, cfg.OnError, cfg.Redis.Addresses = SourceRedis, "deny", []string{"127.0.0.1:1"}
+	l, _ := newTestLimiter(t, cfg)
+	f := func(onError string, want mesh.QuotaResult) {
+		t.Helper()
+		cfg.OnError = onError
+		if err := l.Reconfigure(cfg); err != nil {
+			t.Fatal(err)
+		}
+		if r := once(t, l, perSecond("q", "k", 10)); r.Over != want.Over || r.Source != want.Source {
+			t.Errorf("%s: %+v; want %+v", onError, r, want)
+		}
+	}
+	f("deny", mesh.QuotaResult{Over: true, Source: mesh.QuotaFailed})
+	f("allow", mesh.QuotaResult{Source: mesh.QuotaFailed})
+	f("local", mesh.QuotaResult{Source: mesh.QuotaFallback})
 }

@@ -24,6 +24,7 @@ const (
 	MetricRedisUp        = "tallygate_quota_redis_up"
 	MetricRedisBatches   = "tallygate_quota_redis_batches_total"
 	MetricRedisItems     = "tallygate_quota_redis_items_total"
+	MetricRedisRoundTrip = "tallygate_quota_redis_round_trip_seconds"
 	MetricRedisErrors    = "tallygate_quota_redis_errors_total"
 	MetricRedisWaits     = "tallygate_quota_redis_waits_total"
 	MetricRedisRefused   = "tallygate_quota_redis_taken_back_total"
@@ -73,6 +74,13 @@ var (
 	descLeaseKeys    = prometheus.NewDesc(MetricLeaseKeys, "Keys that this process keeps leases or refusals of.", nil, nil)
 )
 
+// newRoundTrips is the histogram of how long Redis takes.
+func newRoundTrips() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: MetricRedisRoundTrip, Help: "Time of a round trip to Redis, those that failed included.", Buckets: prometheus.ExponentialBuckets(1e-4, 2, 14),
+	})
+}
+
 // collector reads the books when somebody asks.
 type collector struct{ l *Limiter }
 
@@ -81,6 +89,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		descRedisUp, descRedisBatches, descRedisItems, descRedisErrors, descRedisWaits, descRedisRefused, descLeaseTokens, descLeaseHeld, descLeaseKeys} {
 		ch <- d
 	}
+	newRoundTrips().Describe(ch)
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
@@ -119,6 +128,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for i, reason := range failureReasons {
 			counter(descRedisErrors, s.batcher.failures[i].Load(), reason)
 		}
+		s.batcher.roundTrips.Collect(ch)
 		counter(descRedisWaits, s.waits.Load())
 		counter(descRedisRefused, s.refused.Load())
 		counter(descLeaseTokens, s.books.granted.Load(), "granted")

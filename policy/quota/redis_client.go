@@ -102,8 +102,6 @@ func (c *redisClient) connect(ctx context.Context) error {
 		p = &client
 		c.client.Store(p)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
 	// One that may write, not only one that answers: a replica, or a master
 	// without a quorum, is no source.
 	for _, r := range c.run(ctx, []item{{op: opForget, id: probeID, limit: limit{n: 1, per: uint64(time.Second), burst: 1}}}) {

@@ -6,9 +6,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,23 +93,4 @@ func TestWithoutRedis(t *testing.T) {
 		t.Error(err)
 	}
 	balanced(t, l)
-}
-
-// TestManyDistinctKeys: memory is bounded, whatever comes.
-func TestManyDistinctKeys(t *testing.T) {
-	l, _ := startReplica(t, redisConfig(startRedis(t).Addr))
-	var n atomic.Int64
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			results := make([]mesh.QuotaResult, 1)
-			for i := n.Add(1); i < 20_000; i = n.Add(1) {
-				l.Charge(t.Context(), []mesh.Quota{perSecond("q", strconv.FormatInt(i, 10), 1000)}, results, mesh.ChargeAll)
-			}
-		})
-	}
-	wg.Wait()
-	if keys, _ := l.shared.held(); keys > leaseShards*leasesPerShard {
-		t.Errorf("%d leases", keys)
-	}
 }

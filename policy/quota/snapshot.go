@@ -227,7 +227,7 @@ func (d *decoder) text(n int) string { return string(d.bytes(n)) }
 
 // restore reads the snapshot that is configured, if there is one.
 func (l *Limiter) restore() {
-	path := l.cfg.Local.SnapshotFile
+	path := l.cfg.Load().Local.SnapshotFile
 	if path == "" {
 		return
 	}
@@ -245,7 +245,7 @@ func (l *Limiter) restore() {
 
 // save writes the snapshot that is configured, if there is one.
 func (l *Limiter) save() error {
-	path := l.cfg.Local.SnapshotFile
+	path := l.cfg.Load().Local.SnapshotFile
 	if path == "" {
 		return nil
 	}

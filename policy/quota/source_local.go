@@ -40,10 +40,18 @@ type shard struct {
 
 func newLocal(r *register, maxBytes int64) *local {
 	s := &local{register: r, seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
-	for i := range s.shards {
-		s.shards[i].most = int(maxBytes / numShards / int64(slotBytes))
-	}
+	s.bound(maxBytes)
 	return s
+}
+
+// bound sets how large the table may grow.
+func (s *local) bound(maxBytes int64) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.Lock()
+		sh.most = int(maxBytes / numShards / int64(slotBytes))
+		sh.Unlock()
+	}
 }
 
 // hash spreads ids by a secret of this process.

@@ -18,7 +18,7 @@ import (
 //	tick ─▶ what is used up by half, what grew old ─▶ batcher
 type shared struct {
 	cfg      RedisConfig
-	onError  mesh.QuotaOnError
+	onError  atomic.Value // mesh.QuotaOnError
 	register *register
 	local    *local // of this process alone, while Redis cannot be asked
 	now      func() int64
@@ -32,18 +32,29 @@ type shared struct {
 	refused  atomic.Uint64 // of a Cluster: charges that another part took back
 }
 
-func newShared(cfg RedisConfig, onError mesh.QuotaOnError, l *local, now func() int64, log *slog.Logger) (*shared, error) {
-	client, err := newRedisClient(cfg)
+func newShared(cfg *Config, l *local, now func() int64, log *slog.Logger) (*shared, error) {
+	client, err := newRedisClient(cfg.Redis)
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{cfg: cfg, onError: onError, register: l.register, local: l, now: now, log: log, client: client}
-	s.batcher = &batcher{client: client, now: now, most: cfg.MaxPending, timeout: cfg.Timeout, apply: s.apply, wake: make(chan struct{}, 1)}
+	s := &shared{cfg: cfg.Redis, register: l.register, local: l, now: now, log: log, client: client}
+	s.batcher = &batcher{client: client, now: now, apply: s.apply, wake: make(chan struct{}, 1), roundTrips: newRoundTrips()}
+	s.reconfigure(cfg)
 	s.batcher.breaker.start(now())
 	for i := range s.shards {
 		s.shards[i].leases = map[mesh.QuotaID]*lease{}
 	}
 	return s, nil
+}
+
+// reconfigure puts to use what of cfg can change while charges wait.
+func (s *shared) reconfigure(cfg *Config) {
+	o, _ := onError(cfg.OnError) // it was validated
+	s.onError.Store(o)
+	s.batcher.timeout.Store(int64(cfg.Redis.Timeout))
+	s.batcher.mu.Lock()
+	s.batcher.most = cfg.Redis.MaxPending
+	s.batcher.mu.Unlock()
 }
 
 // tickEvery is how often leases are looked at: twice in their life, so that one
@@ -167,7 +178,7 @@ func (s *shared) giveBack(id mesh.QuotaID, l *limit, n uint64, end int64, now, e
 		return
 	}
 	a := ask{item: item{op: opRefund, id: id, limit: *l, want: n}, end: end}
-	if ends <= now || !s.batcher.postpone(a) {
+	if ends <= now || !s.batcher.giveBack(a) {
 		s.books.expired.Add(n)
 	}
 }
@@ -241,7 +252,7 @@ func (s *shared) chargeSlowly(ctx context.Context, now int64, quotas []mesh.Quot
 	}
 	err := s.batcher.submit(asks...)
 	if err == nil {
-		timeout := time.NewTimer(s.cfg.Timeout + s.cfg.Timeout/2) // it may wait for its turn
+		timeout := time.NewTimer(s.batcher.patience() * 3 / 2) // it may wait for its turn
 		select {
 		case <-w.done:
 		case <-timeout.C:
@@ -359,7 +370,7 @@ func (s *shared) tally(q *mesh.Quota, p *plan, over bool) {
 func (s *shared) fallBack(now int64, q *mesh.Quota, p *plan, r *mesh.QuotaResult) {
 	p.at, p.fallback = fellBack, q.OnError
 	if p.fallback == mesh.QuotaErrorDefault {
-		p.fallback = s.onError
+		p.fallback = s.onError.Load().(mesh.QuotaOnError)
 	}
 	switch p.fallback {
 	case mesh.QuotaErrorLocal:
@@ -461,7 +472,8 @@ func (s *shared) tick(now int64) {
 			lately := now-k.usedAt < int64(2*s.cfg.LeaseMaxAge)
 			k.asked = 0
 			half := k.cur.left*2 <= k.cur.size || k.cur.expires-now <= int64(s.cfg.LeaseMaxAge)*6/10
-			if !k.asking && lately && half && k.next.left == 0 {
+			again := k.charges+k.over > 1 // who comes once needs nothing more
+			if !k.asking && lately && again && half && k.next.left == 0 {
 				k.asking = true
 				asks = append(asks, ask{item: item{op: opTake, id: k.id, limit: k.quota, want: k.want(1), least: 1}, lease: k, refill: true})
 			}
@@ -475,13 +487,7 @@ func (s *shared) tick(now int64) {
 		sh.active = keep
 		sh.Unlock()
 	}
-	for len(asks) > 0 {
-		n := min(len(asks), maxBatch)
-		if err := s.batcher.submit(asks[:n]...); err != nil {
-			s.unask(asks[:n])
-		}
-		asks = asks[n:]
-	}
+	s.unask(s.batcher.refill(asks))
 }
 
 // run works until ctx ends; then what is held goes back.
@@ -503,15 +509,15 @@ func (s *shared) run(ctx context.Context) {
 			default:
 			}
 		}
-		all := false
+		ticked := false
 		select {
 		case <-ctx.Done():
 		case <-s.batcher.wake:
 		case <-tick.C:
 			s.tick(s.now())
-			all = true
+			ticked = true
 		}
-		s.batcher.flush(background, all)
+		s.batcher.flush(background, ticked)
 	}
 	s.batcher.mu.Lock()
 	s.batcher.stopped = true
@@ -531,10 +537,12 @@ func (s *shared) run(ctx context.Context) {
 func (b *batcher) pending() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.urgent)+len(b.later) > 0
+	return len(b.urgent)+len(b.refills)+len(b.returns) > 0
 }
 
 func (s *shared) probe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.batcher.patience())
+	defer cancel()
 	if err := s.client.connect(ctx); err != nil {
 		return
 	}

@@ -178,7 +178,8 @@ const topsEvery = 10 * time.Second
 
 // tops returns the busiest keys for the metrics.
 func (l *Limiter) tops() []topOf {
-	if l.cfg.TopKeys == 0 {
+	most := l.cfg.Load().TopKeys
+	if most == 0 {
 		return nil
 	}
 	l.top.Lock()
@@ -203,7 +204,7 @@ func (l *Limiter) tops() []topOf {
 		}
 		n := uint64(k.charges) + uint64(k.over)
 		others[p.name] += n
-		h.offer(ranked{float64(n), *k}, l.cfg.TopKeys)
+		h.offer(ranked{float64(n), *k}, most)
 	})
 	l.top.list, l.top.at = []topOf{}, now
 	for name, h := range heaps {
