@@ -31,6 +31,11 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 	}
 	changes := config.Diff(before, after)
 	if keys := config.Restart(changes); len(keys) > 0 {
+		for i, key := range keys {
+			if at := d.src.Locate(key); at != "" {
+				keys[i] += " (" + at + ")"
+			}
+		}
 		return nil, fmt.Errorf("needs restart: %s", strings.Join(keys, ", "))
 	}
 	useCertificates, err := d.prepareCertificates(after)
@@ -68,6 +73,11 @@ func (d *daemon) tryReload(ctx context.Context, failed chan<- error) ([]config.C
 	if touched(changes, "exporters") {
 		if err := d.storing.reload(after); err != nil {
 			d.log.Warn("The query API keeps reading the store that it has", "err", err)
+		}
+	}
+	if d.quotas != nil {
+		if err := d.quotas.Reconfigure(after.Quota); err != nil { // it was validated
+			d.log.Error("Quotas are charged as before", "err", err)
 		}
 	}
 	if d.tap != nil {

@@ -71,6 +71,8 @@ func TestDiff(t *testing.T) {
 	f(nil, []string{"log.level=debug", "log.format=json"}, "restart log.format", "hot log.level")
 	f(nil, []string{"ingest.als.endpoint=127.0.0.1:1", "drain.timeout=1s"}, "hot drain.timeout", "restart ingest.als.endpoint")
 	f(nil, []string{"labels=[{name: x}]"}, "hot labels")
+	f(nil, []string{"quota={on_error: deny, source: redis, top_keys: 1, local: {max_size_mib: 1}, redis: {lease_max_age: 1s, timeout: 1s, max_pending: 1}}"},
+		"hot quota.local.max_size_mib", "hot quota.on_error", "restart quota.redis.lease_max_age", "hot quota.redis.max_pending", "hot quota.redis.timeout", "restart quota.source", "hot quota.top_keys")
 	f([]string{"labels=[{name: x}]"}, nil, "hot labels")
 	f(nil, []string{"red.buckets=[1]", "red.expiry=1m", "red.families.istio_requests_total={disabled: true}"},
 		"restart red.buckets", "hot red.expiry", "hot red.families.istio_requests_total.disabled")
