@@ -82,7 +82,7 @@ var (
 func success(m []promql.Matcher, by ...string) promql.Expr {
 	all := promql.Sum(golden.Requests(m...).Rate(interval), by...)
 	failed := golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), all)
-	return promql.Less(promql.Number(1), promql.Div(failed, all))
+	return promql.Less(promql.Number(1), promql.Share(failed, all))
 }
 
 // some are those of a rate that are more than nothing: a series stays a while when

@@ -60,7 +60,7 @@ func Mesh() *board.Board {
 				{Kind: board.Graph, Title: "Which namespace fails?", Unit: board.Ratio, Width: 8, Steps: failureSteps,
 					Description: "Share of failed requests by the namespace that was asked." + notBlamed + seeEdges,
 					Targets: []board.Target{{Legend: "{{" + golden.DestinationNamespace + "}}",
-						Expr: promql.Div(failed(golden.DestinationNamespace), requests(golden.DestinationNamespace))}}},
+						Expr: promql.Share(failed(golden.DestinationNamespace), requests(golden.DestinationNamespace))}}},
 				{Kind: board.Graph, Title: "How long do requests take?", Unit: board.Milliseconds, Width: 8,
 					Description: "Quantiles of durations over all requests. When p99 rises alone few requests are slow, when p50 rises all are." + seeTraces,
 					Targets:     latencies(m)},
@@ -70,8 +70,8 @@ func Mesh() *board.Board {
 					Description: "One row per caller, callee and service. Red is failed above 1 %: click it for the codes, the flags and the latency of that edge. A callee that is unknown was never reached.",
 					Targets: []board.Target{
 						{Instant: true, Expr: some(requests(byEdge...))},
-						{Instant: true, Expr: promql.Div(golden.OrZero(failed(byEdge...), requests(byEdge...)), some(requests(byEdge...)))},
-						{Instant: true, Expr: promql.Div(meshRate(golden.RecordedDenied, m)(byEdge...), some(requests(byEdge...)))},
+						{Instant: true, Expr: promql.Share(golden.OrZero(failed(byEdge...), requests(byEdge...)), some(requests(byEdge...)))},
+						{Instant: true, Expr: promql.Share(meshRate(golden.RecordedDenied, m)(byEdge...), some(requests(byEdge...)))},
 						{Instant: true, Expr: defined(meshQuantile(0.99, m, byEdge...))},
 					}},
 			}},
@@ -82,7 +82,7 @@ func Mesh() *board.Board {
 				{Kind: board.Graph, Title: "Which workloads fail most?", Unit: board.Ratio, Width: 12, Steps: failureSteps,
 					Description: "The ten workloads with the greatest share of failed requests." + seeEdges,
 					Targets: []board.Target{{Legend: "{{" + golden.Destination + "}}",
-						Expr: promql.Top(10, promql.Above(promql.Div(failed(golden.Destination), requests(golden.Destination)), promql.Number(0)))}}},
+						Expr: promql.Top(10, promql.Above(promql.Share(failed(golden.Destination), requests(golden.Destination)), promql.Number(0)))}}},
 				{Kind: board.Graph, Title: "Which workloads are slowest?", Unit: board.Milliseconds, Width: 12, Steps: latencySteps,
 					Description: "The ten workloads with the greatest 99th percentile. When one is red, open its board: it is slow itself, or waits for whom it calls.",
 					Targets:     []board.Target{{Legend: "{{" + golden.Destination + "}}", Expr: promql.Top(10, defined(meshQuantile(0.99, m, golden.Destination)))}}},
@@ -127,7 +127,7 @@ func meshQuantile(q float64, m []promql.Matcher, by ...string) promql.Expr {
 }
 
 func share(requests, failed func(...string) promql.Expr) promql.Expr {
-	return promql.Less(promql.Number(1), promql.Div(golden.OrZero(failed(), requests()), requests()))
+	return promql.Less(promql.Number(1), promql.Share(golden.OrZero(failed(), requests()), requests()))
 }
 
 // answers are the columns of tables of who answers, by one or two labels.
@@ -154,7 +154,7 @@ func answerTargets(m []promql.Matcher, by ...string) []board.Target {
 	requests, failed := meshRate(golden.RecordedRequests, m), meshRate(golden.RecordedFailed, m)
 	out := []board.Target{
 		{Instant: true, Expr: some(requests(by...))},
-		{Instant: true, Expr: promql.Div(golden.OrZero(failed(by...), requests(by...)), some(requests(by...)))},
+		{Instant: true, Expr: promql.Share(golden.OrZero(failed(by...), requests(by...)), some(requests(by...)))},
 	}
 	for _, q := range []float64{0.5, 0.9, 0.95, 0.99} {
 		out = append(out, board.Target{Instant: true, Expr: defined(meshQuantile(q, m, by...))})

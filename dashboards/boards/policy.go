@@ -34,7 +34,7 @@ func Policy() *board.Board {
 					Targets:     []board.Target{{Legend: "checks", Expr: promql.Sum(checks.Rate(interval))}}},
 				{Kind: board.Stat, Title: "What is denied?", Unit: board.Ratio, Width: 4, Height: 5,
 					Description: "Denials by a policy among all checks. A jump right after a new generation is the new policy's: see the rule below, and roll back by its files or bundle.",
-					Targets:     []board.Target{{Legend: "denied", Expr: promql.Div(promql.Sum(checks.With(promql.Equal(extauthz.LabelOutcome, "deny")).Rate(interval)), promql.Sum(checks.Rate(interval)))}}},
+					Targets:     []board.Target{{Legend: "denied", Expr: promql.Share(promql.Sum(checks.With(promql.Equal(extauthz.LabelOutcome, "deny")).Rate(interval)), promql.Sum(checks.Rate(interval)))}}},
 				{Kind: board.Stat, Title: "Any pass unjudged?", Unit: board.PerSecond, Width: 4, Height: 5, Steps: anySteps,
 					Description: "Checks that could not be judged and were let pass, because on_error is allow. Red is urgent: the policy is not in force for them. The reasons are in the graph of failures.",
 					Targets:     []board.Target{{Legend: "passed unjudged", Expr: promql.Sum(checks.With(promql.Equal(extauthz.LabelOutcome, "error_allow")).Rate(interval))}}},
@@ -43,7 +43,7 @@ func Policy() *board.Board {
 					Targets:     []board.Target{{Legend: "p99", Expr: promql.Quantile(0.99, promql.Sum(own(extauthz.MetricCheckDuration).Bucket().Rate(interval), golden.LE))}}},
 				{Kind: board.Stat, Title: "What is cached?", Unit: board.Ratio, Width: 4, Height: 5,
 					Description: "Hits among all look-ups. Low with a policy that could be cached: tallygate policy deps says which input it reads, and what makes it not cacheable.",
-					Targets: []board.Target{{Legend: "hits", Expr: promql.Div(
+					Targets: []board.Target{{Legend: "hits", Expr: promql.Share(
 						promql.Sum(looked.With(promql.Equal(policy.LabelResult, "hit")).Rate(interval)), promql.Sum(looked.Rate(interval)))}}},
 				{Kind: board.Stat, Title: "Newest rules in use?", Unit: board.None, Width: 4, Height: 5, Steps: board.Falling(1, 1),
 					Description: "1 if what was last seen of files and bundles is in use. Red (0): it was refused and the last good one stays; the log has the reason, and tallygate policy check has it before you ship.",
@@ -83,7 +83,7 @@ func Policy() *board.Board {
 					Description: "Edges with denials (response flag UAEX), out of the access logs. A caller whose share is red lost what it needs: tallygate tap --denied shows its requests with the rule.",
 					Targets: []board.Target{
 						{Instant: true, Expr: some(deniedBy)},
-						{Instant: true, Expr: some(promql.Div(deniedBy, promql.Sum(golden.Requests(inbound...).Rate(interval), by...)))},
+						{Instant: true, Expr: some(promql.Share(deniedBy, promql.Sum(golden.Requests(inbound...).Rate(interval), by...)))},
 					}},
 			}},
 			{Title: "What does the cache do?", Panels: []board.Panel{

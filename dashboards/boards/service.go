@@ -41,7 +41,7 @@ func Service() *board.Board {
 					Description: "Callers of the service. When one row is red and others are not, the caller or its way is the cause; when all are, the service is.",
 					Targets: []board.Target{
 						{Instant: true, Expr: some(sum)},
-						{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
+						{Instant: true, Expr: promql.Share(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
 						{Instant: true, Expr: defined(quantile(0.99, m, by...))},
 					}},
 			}},

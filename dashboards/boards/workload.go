@@ -82,7 +82,7 @@ func edgeTargets(m []promql.Matcher) []board.Target {
 	sum := promql.Sum(golden.Requests(m...).Rate(interval), by...)
 	return []board.Target{
 		{Instant: true, Expr: some(sum)},
-		{Instant: true, Expr: promql.Div(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
+		{Instant: true, Expr: promql.Share(golden.OrZero(promql.Sum(golden.Failed(interval, m...), by...), sum), some(sum))},
 		{Instant: true, Expr: defined(quantile(0.99, m, by...))},
 	}
 }

@@ -59,6 +59,10 @@ func Relabel(e Expr, label, value, from, expr string) Expr {
 // Div divides a by b, series by series.
 func Div(a, b Expr) Expr { return operate("/", a, b) }
 
+// Share is how much of all is part of it, series by series. Two rates that are not
+// of the same instant, or not of the same reporter, can be more than a whole.
+func Share(part, all Expr) Expr { return call("clamp_max", Div(part, all).text, "1") }
+
 // Mul multiplies a by b.
 func Mul(a, b Expr) Expr { return operate("*", a, b) }
 

@@ -25,6 +25,7 @@ func TestExpr(t *testing.T) {
 	h := Select("h")
 	f(Quantile(0.99, Sum(h.Bucket().Rate("1m"), "le", "job")), `histogram_quantile(0.99, sum by (le, job) (rate(h_bucket[1m])))`)
 	f(Div(h.Sum().Now(), h.Count().Now()), `h_sum / h_count`)
+	f(Less(Number(1), Share(h.Sum().Now(), h.Count().Now())), `1 - clamp_max(h_sum / h_count, 1)`)
 	f(Mul(Number(0.001), Less(Number(1), Div(h.Now(), m.Now()))), `0.001 * (1 - (h / m_total{a="x\"y", b!~"\\d"}))`)
 	f(AndOn(Above(Select("a").Increase("5m"), Number(0)), Select("b").Now(), "job", "instance"), `(increase(a[5m]) > 0) and on (job, instance) b`)
 	f(Top(5, Or(Select("a").Now(), Absent(Select("b")))), `topk(5, a or absent(b))`)
