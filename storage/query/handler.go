@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -125,7 +126,7 @@ var errStoreClosed = errors.New("the store is not open")
 func (h *Handler) Trace(ctx context.Context, id string) (t Trace, err error) {
 	parsed, err := jaegermodel.ParseTraceID(id)
 	if err != nil {
-		return t, err
+		return t, fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	}
 	err = h.read(ctx, func(ctx context.Context, from storage.Reader) error {
 		found, err := from.Trace(ctx, parsed)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -178,6 +179,23 @@ func TestNoStore(t *testing.T) {
 	h.cfg.Timeout = time.Nanosecond
 	if w := get(t, h, "/api/services"); w.Code != 503 {
 		t.Errorf("with too many requests: %d", w.Code)
+	}
+}
+
+func TestTraceForOthers(t *testing.T) {
+	h, _ := open(t, DefaultConfig(), trace()...)
+	got, err := h.Trace(t.Context(), "ab000000000000000000000000000001")
+	if err != nil || len(got.Spans) != len(trace()) || got.Processes[got.Spans[0].ProcessID].Service != "web/ü" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	closed, err := New(DefaultConfig(), func() storage.Reader { return nil }, Options{Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, from := range map[string]*Handler{"ab000000000000000000000000000002": h, "not an id": h, "ab000000000000000000000000000001": closed} {
+		if _, err := from.Trace(t.Context(), id); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("%s: %v; want that there is none", id, err)
+		}
 	}
 }
 
