@@ -63,6 +63,10 @@ func startPoliced(t *testing.T, enforced string) *policed {
 	if p.limits, err = testbed.FreeAddr("127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
+	spans, err := testbed.FreeAddr("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	limits := filepath.Join(dir, "limits.yaml")
 	if err := os.WriteFile(limits, []byte("domain: shop\ndescriptors: [{key: user, rate_limit: {unit: second, requests_per_unit: 5}}]\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -76,11 +80,12 @@ func startPoliced(t *testing.T, enforced string) *policed {
 				"ratelimit": object{"paths": array{limits}},
 				"quota":     object{"source": "redis", "redis": object{"addresses": array{StartRedis(t).Addr}, "timeout": "1s"}},
 				"exporters": object{"local": object{"directory": filepath.Join(dir, "spans")}},
+				"receivers": object{"otlp": object{"protocols": object{"grpc": object{"endpoint": spans}}}},
 				"query":     object{"store": "local", "endpoint": "127.0.0.1:0"},
 				"spans":     object{"exporters": array{"local"}, "flush_interval": "200ms", "sampling": object{"head": object{"ratio": 1}}},
 			},
 		},
-		Mesh:       testbed.MeshConfig{Checks: checks},
+		Mesh:       testbed.MeshConfig{Checks: checks, SpansTo: spans},
 		Prometheus: testbed.PrometheusConfig{Features: "exemplar-storage", Rules: string(dashboards.Rules())},
 		Admin:      true,
 	})

@@ -156,7 +156,7 @@ async function trace(box, e, here) {
     try {
       const spans = spansOf((await get('traces/' + encodeURIComponent(e.trace_id))).answers);
       if (spans.length) fill(box, waterfall(spans, e.span_id));
-      else fill(box, h('p', {class: 'muted'}, 'No span of it is stored' + (e.trace_url ? ' here.' : ': spans.sampling says of which requests they are kept.')));
+      else fill(box, h('p', {class: 'muted'}, 'No span of it is stored' + (e.trace_url ? ' here.' : '. spans.sampling says which are made, and a proxy that traces sends its own to receivers.')));
     } catch (x) {
       if (x instanceof Locked) return store.locked(x.message);
       fill(box, h('p', {class: 'muted'}, 'Its spans cannot be read: ' + x.message));
