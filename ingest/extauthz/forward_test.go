@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -298,7 +299,7 @@ func TestForwardFailures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w := ask(handler, httptest.NewRequest("GET", "/", nil)); w.Code != want || w.Header().Get(headerError) != failedError {
+		if w := ask(handler, httptest.NewRequest("GET", "/", nil)); w.Code != want || w.Header().Get(headerError) != ingest.FailedError {
 			t.Errorf("%s: %d %v; want %d", o, w.Code, w.Header(), want)
 		}
 		if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "forward_auth", outcome); n != 1 {

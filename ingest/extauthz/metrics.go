@@ -45,14 +45,6 @@ var outcomeNames = [numOutcomes]string{
 	"allow", "deny", "quota", "error_allow", "error_deny", "error_response", "shed", "refused", "canceled",
 }
 
-// Why a request was not judged.
-const (
-	failedError    = "error"
-	failedDeadline = "deadline"
-	failedOverload = "overload"
-	failedPanic    = "panic"
-)
-
 const numListeners = 4
 
 type metrics struct {
@@ -87,7 +79,7 @@ func newMetrics(reg prometheus.Registerer, l *ingest.InFlight) *metrics {
 	}, []string{LabelListener})
 	m := &metrics{
 		failures: vec(MetricFailures, "Checks that could not be judged and were answered as on_error says, by reason.",
-			failedError, failedDeadline, failedOverload, failedPanic),
+			ingest.FailedError, ingest.FailedDeadline, ingest.FailedOverload, ingest.FailedPanic),
 		frames: vec(MetricFramesRefused, "Messages that are no CheckRequest, or too large for one, by reason.", frameMalformed, frameTooLarge),
 		requests: vec(MetricRequestsRefused,
 			"Requests denied because they could not be read, by what of them.",

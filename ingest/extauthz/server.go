@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -164,7 +163,7 @@ type judgement struct {
 // judge asks the decider. It is the only place that says what a failure means.
 func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoint string) judgement {
 	if !s.limit.Enter() {
-		return s.fail(c, failedOverload, entrypoint)
+		return s.fail(c, ingest.FailedOverload, entrypoint)
 	}
 	defer s.limit.Leave()
 	if p := c.lens.parse(); p != "" {
@@ -178,7 +177,7 @@ func (s *Server) judge(ctx context.Context, start time.Time, c *check, entrypoin
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return judgement{outcome: outcomeCanceled}
 	case err != nil || d.Verdict == nil:
-		return s.fail(c, reasonOf(b, err), entrypoint)
+		return s.fail(c, b.Failed(err), entrypoint)
 	case c.lens.problem != "":
 		return s.refuse(c.lens.problem)
 	}
@@ -209,7 +208,7 @@ func (s *Server) fail(c *check, reason, entrypoint string) judgement {
 	s.m.failures.WithLabelValues(reason).Inc()
 	j := judgement{failed: reason, onError: c.onError(entrypoint), Decision: mesh.Decision{ID: newID()}}
 	switch {
-	case reason == failedOverload:
+	case reason == ingest.FailedOverload:
 		j.outcome = outcomeShed
 	case j.onError == OnErrorAllow:
 		j.outcome = outcomeErrorAllow
@@ -221,25 +220,7 @@ func (s *Server) fail(c *check, reason, entrypoint string) judgement {
 	return j
 }
 
-// errPanic is what a decider that panics comes to: a failure of one request.
-var errPanic = errors.New("the decider panicked")
-
 func (s *Server) decide(ctx context.Context, q *mesh.Query) (d mesh.Decision, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.log.ErrorContext(ctx, "judging a request panicked", "panic", r, "stack", string(debug.Stack()))
-			err = errPanic
-		}
-	}()
+	defer ingest.Recovered(ctx, s.log, "judging a request", &err)
 	return s.decider.Decide(ctx, q)
-}
-
-func reasonOf(b *ingest.Budget, err error) string {
-	switch {
-	case errors.Is(err, errPanic):
-		return failedPanic
-	case errors.Is(err, context.DeadlineExceeded), b.Err() != nil:
-		return failedDeadline
-	}
-	return failedError
 }

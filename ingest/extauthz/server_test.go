@@ -89,7 +89,7 @@ func TestFailures(t *testing.T) {
 			return mesh.Decision{}, fails(ctx)
 		}), func(c *Config) {
 			c.OnError, c.Timeout = o, time.Minute
-			if reason == failedDeadline {
+			if reason == ingest.FailedDeadline {
 				c.Timeout = 20 * time.Millisecond
 			}
 			c.Entrypoints = map[string]EntrypointConfig{"open": {OnError: OnErrorAllow}}
@@ -121,15 +121,15 @@ func TestFailures(t *testing.T) {
 	allow := func(r *authv3.CheckResponse) bool { return r.GetStatus().GetCode() == 0 }
 	broken := func(context.Context) error { return errors.New("broken") }
 	stalls := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	f("deny", OnErrorDeny, broken, failedError, "error_deny", deny)
-	f("allow", OnErrorAllow, broken, failedError, "error_allow", allow)
-	f("error_response", OnErrorResponse, broken, failedError, "error_response", func(r *authv3.CheckResponse) bool {
+	f("deny", OnErrorDeny, broken, ingest.FailedError, "error_deny", deny)
+	f("allow", OnErrorAllow, broken, ingest.FailedError, "error_allow", allow)
+	f("error_response", OnErrorResponse, broken, ingest.FailedError, "error_response", func(r *authv3.CheckResponse) bool {
 		return r.GetErrorResponse() != nil && r.GetStatus().GetCode() != 0
 	})
-	f("stalled", OnErrorDeny, stalls, failedDeadline, "error_deny", deny)
-	f("stalled open", OnErrorAllow, stalls, failedDeadline, "error_allow", allow)
-	f("panic", OnErrorDeny, func(context.Context) error { panic("no") }, failedPanic, "error_deny", deny)
-	f("no verdict", OnErrorDeny, func(context.Context) error { return nil }, failedError, "error_deny", deny)
+	f("stalled", OnErrorDeny, stalls, ingest.FailedDeadline, "error_deny", deny)
+	f("stalled open", OnErrorAllow, stalls, ingest.FailedDeadline, "error_allow", allow)
+	f("panic", OnErrorDeny, func(context.Context) error { panic("no") }, ingest.FailedPanic, "error_deny", deny)
+	f("no verdict", OnErrorDeny, func(context.Context) error { return nil }, ingest.FailedError, "error_deny", deny)
 }
 
 func TestShedsAboveTheLimit(t *testing.T) {
@@ -165,7 +165,7 @@ func TestShedsAboveTheLimit(t *testing.T) {
 	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_total", "shed"); n != 1 {
 		t.Errorf("shed: %v; want 1", n)
 	}
-	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_failures_total", failedOverload); n != 1 {
+	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_failures_total", ingest.FailedOverload); n != 1 {
 		t.Errorf("failures: %v; want 1", n)
 	}
 	if n := ingesttest.Metric(t, reg, "tallygate_extauthz_checks_in_flight"); n != 0 {

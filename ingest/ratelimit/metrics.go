@@ -47,14 +47,6 @@ var outcomeNames = [numOutcomes]string{
 	"ok", "over_limit", "shadow_mode", "error_allow", "error_deny", "error_response", "refused", "canceled",
 }
 
-// Why it could not be found out which limits apply.
-const (
-	failedError    = "error"
-	failedDeadline = "deadline"
-	failedOverload = "overload"
-	failedPanic    = "panic"
-)
-
 type metrics struct {
 	requests           [numOutcomes]prometheus.Counter
 	duration           prometheus.Histogram
@@ -83,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, l *ingest.InFlight, b *books) *metric
 			Buckets: []float64{.00001, .00002, .00005, .0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1},
 		}),
 		failures: vec(MetricFailures, "Requests of which the limits could not be found out and that were answered as on_error says, by reason.",
-			LabelReason, failedError, failedDeadline, failedOverload, failedPanic),
+			LabelReason, ingest.FailedError, ingest.FailedDeadline, ingest.FailedOverload, ingest.FailedPanic),
 		frames: vec(MetricFramesRefused, "Messages that are no request that can be answered, by reason: malformed, too_large, too_many descriptors or entries, "+
 			"an override that is no limit, invalid (no domain, no descriptor).",
 			LabelReason, refusedMalformed, refusedTooLarge, refusedTooMany, refusedOverride, refusedInvalid),

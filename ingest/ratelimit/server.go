@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,7 +119,7 @@ func (s *Server) answer(ctx context.Context, start time.Time, c *call) ([]byte, 
 		return s.refuse(refused, "malformed RateLimitRequest: "+refused)
 	}
 	if !s.limit.Enter() {
-		return s.fail(cfg, c, failedOverload)
+		return s.fail(cfg, c, ingest.FailedOverload)
 	}
 	defer s.limit.Leave()
 	b := ingest.NewBudget(ctx, start, cfg.Timeout)
@@ -141,12 +140,8 @@ func (s *Server) unfound(ctx context.Context, b *ingest.Budget, cfg *Config, c *
 		return s.refuse(refusedInvalid, err.Error())
 	case errors.Is(ctx.Err(), context.Canceled):
 		return nil, outcomeCanceled, grpcstatus.FromContextError(ctx.Err()).Err()
-	case errors.Is(err, errPanic):
-		return s.fail(cfg, c, failedPanic)
-	case errors.Is(err, context.DeadlineExceeded), b.Err() != nil:
-		return s.fail(cfg, c, failedDeadline)
 	}
-	return s.fail(cfg, c, failedError)
+	return s.fail(cfg, c, b.Failed(err))
 }
 
 func (s *Server) refuse(reason, message string) ([]byte, outcome, error) {
@@ -173,16 +168,8 @@ func (s *Server) fail(cfg *Config, c *call, reason string) ([]byte, outcome, err
 	return nil, outcomeErrorResponse, grpcstatus.Error(codes.Unavailable, "the limits could not be found out: "+reason)
 }
 
-// errPanic is what a finder that panics comes to: a failure of one request.
-var errPanic = errors.New("finding limits panicked")
-
 func (s *Server) find(ctx context.Context, c *call) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.log.ErrorContext(ctx, "finding rate limits panicked", "panic", r, "stack", string(debug.Stack()))
-			err = errPanic
-		}
-	}()
+	defer ingest.Recovered(ctx, s.log, "finding rate limits", &err)
 	n := len(c.Descriptors)
 	if cap(c.Matches) < n {
 		c.Matches = make([]mesh.LimitMatch, n)

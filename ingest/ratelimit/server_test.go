@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/tallygate/tallygate/ingest"
 	"github.com/tallygate/tallygate/ingest/ingesttest"
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -217,13 +218,13 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	broken := func(context.Context, *mesh.LimitRequest) error { return errors.New("broken") }
-	f(OnErrorResponse, broken, nil, codes.Unavailable, 0, failedError, outcomeErrorResponse)
-	f(OnErrorAllow, broken, nil, codes.OK, rlsv3.RateLimitResponse_OK, failedError, outcomeErrorAllow)
-	f(OnErrorDeny, broken, nil, codes.OK, rlsv3.RateLimitResponse_OVER_LIMIT, failedError, outcomeErrorDeny)
+	f(OnErrorResponse, broken, nil, codes.Unavailable, 0, ingest.FailedError, outcomeErrorResponse)
+	f(OnErrorAllow, broken, nil, codes.OK, rlsv3.RateLimitResponse_OK, ingest.FailedError, outcomeErrorAllow)
+	f(OnErrorDeny, broken, nil, codes.OK, rlsv3.RateLimitResponse_OVER_LIMIT, ingest.FailedError, outcomeErrorDeny)
 	f(OnErrorDeny, func(context.Context, *mesh.LimitRequest) error { panic("oh") }, nil,
-		codes.OK, rlsv3.RateLimitResponse_OVER_LIMIT, failedPanic, outcomeErrorDeny)
+		codes.OK, rlsv3.RateLimitResponse_OVER_LIMIT, ingest.FailedPanic, outcomeErrorDeny)
 	f(OnErrorAllow, func(ctx context.Context, _ *mesh.LimitRequest) error { <-ctx.Done(); return ctx.Err() },
-		func(c *Config) { c.Timeout = time.Millisecond }, codes.OK, rlsv3.RateLimitResponse_OK, failedDeadline, outcomeErrorAllow)
+		func(c *Config) { c.Timeout = time.Millisecond }, codes.OK, rlsv3.RateLimitResponse_OK, ingest.FailedDeadline, outcomeErrorAllow)
 }
 
 func TestOverload(t *testing.T) {
@@ -244,7 +245,7 @@ func TestOverload(t *testing.T) {
 	if err != nil || got.OverallCode != rlsv3.RateLimitResponse_OVER_LIMIT {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if n := ingesttest.Metric(t, reg, MetricFailures, failedOverload); n != 1 {
+	if n := ingesttest.Metric(t, reg, MetricFailures, ingest.FailedOverload); n != 1 {
 		t.Errorf("%v counted; want 1", n)
 	}
 	close(release)
