@@ -1,6 +1,6 @@
 // Package api is /api/v1 of the admin endpoint: what the console and the command
-// line ask. It reads the history of red, the tap, the decider, the quotas and the
-// connections, and answers in the types of fleet.
+// line ask. It reads the history of red, the tap, the decider, the quotas, the
+// connections and the store of spans, and answers in the types of fleet.
 //
 // With replicas=own a request is answered by this replica alone, in parts that
 // add up; otherwise the peers are asked too, and the answer names everyone it is
