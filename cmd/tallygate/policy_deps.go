@@ -26,8 +26,11 @@ type deps struct {
 
 type depsPath struct {
 	Path string `json:"path"`
-	At   string `json:"at"` // file:line
+	At   string `json:"at"`            // file:line
+	Via  string `json:"via,omitempty"` // of the shipped library
 }
+
+func (p depsPath) place() opa.Place { return opa.Place{At: p.At, Via: p.Via} }
 
 func newPolicyDepsCommand() *cobra.Command {
 	var flags policyFlags
@@ -36,8 +39,9 @@ func newPolicyDepsCommand() *cobra.Command {
 		Use:   "deps [path...]",
 		Short: "Show what decisions rest on: what is read of the request, and where",
 		Long: `Deps shows the shape of each entrypoint: the paths of the input that its
-decision can read, with the line that reads them, and whether decisions are
-cached, or which line keeps them from it. Two requests that agree on these paths
+decision can read, with the line of yours that reads them (and that of the
+shipped library, if it does so by way of that), and whether decisions are cached,
+or which line keeps them from it. Two requests that agree on these paths
 share a decision: the fewer there are and the fewer values they have, the more
 often the cache answers.
 
@@ -79,7 +83,8 @@ Exit codes: 0 all is well, 2 the policies are not valid.`,
 func depsOf(name string, s *opa.Shape) deps {
 	paths := func(list []mesh.Path) (out []depsPath) {
 		for _, p := range list {
-			out = append(out, depsPath{p.String(), s.At(p)})
+			at := s.At(p)
+			out = append(out, depsPath{p.String(), at.At, at.Via})
 		}
 		return out
 	}
@@ -100,10 +105,10 @@ func (d *deps) print(w io.Writer) {
 	fmt.Fprintf(w, "entrypoint %s\n", d.Entrypoint)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range d.Reads {
-		fmt.Fprintf(tw, "  reads\t%s\t%s\n", p.Path, p.At)
+		fmt.Fprintf(tw, "  reads\t%s\t%s\n", p.Path, p.place())
 	}
 	for _, p := range d.KindsOf {
-		fmt.Fprintf(tw, "  reads the type of\t%s\t%s\n", p.Path, p.At)
+		fmt.Fprintf(tw, "  reads the type of\t%s\t%s\n", p.Path, p.place())
 	}
 	tw.Flush()
 	if len(d.Reads)+len(d.KindsOf) == 0 {

@@ -22,7 +22,7 @@ type analysis struct {
 	c        *ast.Compiler
 	values   map[string]read // by path
 	kinds    map[string]read
-	builtins map[string]string // by name, where
+	builtins map[string]Place // by name
 
 	params map[*ast.Term]origins // what functions are called with, by head argument
 	scopes map[*ast.Rule]*scope
@@ -30,23 +30,28 @@ type analysis struct {
 
 	visited map[*ast.Rule]bool // in this pass
 	changed bool
-	at      *ast.Location
+	at      where
 }
 
 type read struct {
 	path mesh.Path
-	at   string
+	at   Place
 }
 
 // origins are the input paths that a value may have been taken from.
-type origins map[string]mesh.Path
+type origins map[string]origin
+
+type origin struct {
+	path mesh.Path
+	own  *ast.Location // where the author's policy hands it on to a function
+}
 
 func analyse(c *ast.Compiler, entry ast.Ref) *analysis {
 	a := &analysis{
 		c:        c,
 		values:   map[string]read{},
 		kinds:    map[string]read{},
-		builtins: map[string]string{},
+		builtins: map[string]Place{},
 		params:   map[*ast.Term]origins{},
 		scopes:   map[*ast.Rule]*scope{},
 		mocked:   mocksFunctions(c),
@@ -84,13 +89,17 @@ func mocksFunctions(c *ast.Compiler) bool {
 	return found
 }
 
-func (a *analysis) readValue(p mesh.Path) { a.note(a.values, p) }
-func (a *analysis) readKind(p mesh.Path)  { a.note(a.kinds, p) }
+func (a *analysis) readValue(o origin) { a.note(a.values, o) }
+func (a *analysis) readKind(o origin)  { a.note(a.kinds, o) }
 
-func (a *analysis) note(m map[string]read, p mesh.Path) {
-	key := p.String()
+func (a *analysis) note(m map[string]read, o origin) {
+	key := o.path.String()
 	if _, ok := m[key]; !ok {
-		m[key] = read{p, location(a.at)}
+		at := a.at
+		if at.library != nil && o.own != nil {
+			at.own = o.own
+		}
+		m[key] = read{o.path, at.place()}
 		a.changed = true
 	}
 }
@@ -104,7 +113,7 @@ func (a *analysis) readAll(o origins) {
 // builtin notes that name may be called.
 func (a *analysis) builtin(name string) {
 	if _, ok := a.builtins[name]; !ok {
-		a.builtins[name] = location(a.at)
+		a.builtins[name] = a.at.place()
 		a.changed = true
 	}
 }
@@ -120,8 +129,8 @@ func (a *analysis) enter(r *ast.Rule) *scope {
 		return s
 	}
 	a.visited[r] = true
-	defer func(at *ast.Location) { a.at = at }(a.at)
-	a.at = r.Location
+	defer func(at where) { a.at = at }(a.at)
+	a.at.move(r.Location)
 	// Arguments are variables and patterns of them: what reads is moved into the
 	// body by the compiler.
 	for _, t := range r.Head.Ref()[1:] {
@@ -152,7 +161,7 @@ func (a *analysis) full(r *ast.Rule) {
 	for ; r != nil; r = r.Else {
 		o := a.returned(r)
 		at := a.at
-		a.at = r.Location
+		a.at.move(r.Location)
 		a.readAll(o)
 		a.at = at
 	}
@@ -189,7 +198,7 @@ func (a *analysis) resolve(s *scope, ref ast.Ref, seen map[ast.Var]bool) (o orig
 	}
 	switch {
 	case ref[0].Equal(ast.InputRootDocument):
-		o = origins{"input": nil}
+		o = origins{"input": {}}
 	case ref[0].Equal(ast.DefaultRootDocument):
 		return a.data(s, ref, true)
 	case s != nil:
@@ -203,16 +212,16 @@ func (a *analysis) resolve(s *scope, ref ast.Ref, seen map[ast.Var]bool) (o orig
 func (o origins) extend(ref ast.Ref) (out origins, exact bool) {
 	out, exact = make(origins, len(o)), true
 	for _, p := range o {
-		q := join(p)
+		q := origin{join(p.path), p.own}
 		for _, t := range ref {
-			name, ok := element(q, t)
+			name, ok := element(q.path, t)
 			if !ok {
 				exact = false
 				break
 			}
-			q = append(q, name)
+			q.path = append(q.path, name)
 		}
-		out[q.String()] = q
+		out[q.path.String()] = q
 	}
 	if len(o) == 0 {
 		for _, t := range ref {

@@ -11,9 +11,9 @@ func (a *analysis) body(s *scope, b ast.Body) {
 }
 
 func (a *analysis) expr(s *scope, e *ast.Expr) {
-	defer func(at *ast.Location) { a.at = at }(a.at)
+	defer func(at where) { a.at = at }(a.at)
 	if e.Location != nil {
-		a.at = e.Location
+		a.at.move(e.Location)
 	}
 	for _, w := range e.With {
 		a.term(s, w.Value)
@@ -57,7 +57,7 @@ func (a *analysis) expr(s *scope, e *ast.Expr) {
 			a.term(s, sym)
 		}
 	default:
-		a.readValue(nil) // nothing that this version of OPA has
+		a.readValue(origin{}) // nothing that this version of OPA has
 	}
 }
 
@@ -70,7 +70,7 @@ func (a *analysis) passOn(s *scope, ref ast.Ref) origins {
 		return nil
 	}
 	for _, p := range o {
-		if len(p) > 0 {
+		if len(p.path) > 0 {
 			a.readKind(p)
 		}
 	}
@@ -93,7 +93,7 @@ func (a *analysis) term(s *scope, t *ast.Term) {
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 	case ast.Var:
 		if t.Equal(ast.InputRootDocument) {
-			a.readValue(nil)
+			a.readValue(origin{})
 			return
 		}
 		a.readAll(a.alias(s, v, nil))
@@ -127,11 +127,11 @@ func (a *analysis) term(s *scope, t *ast.Term) {
 			case *ast.Term:
 				a.term(s, p)
 			default:
-				a.readValue(nil)
+				a.readValue(origin{})
 			}
 		}
 	default:
-		a.readValue(nil) // nothing that this version of OPA has
+		a.readValue(origin{}) // nothing that this version of OPA has
 	}
 }
 
@@ -194,7 +194,7 @@ func complete(rules []*ast.Rule) bool {
 func (a *analysis) call(s *scope, terms []*ast.Term, opaque bool) {
 	op, ok := terms[0].Value.(ast.Ref)
 	if !ok || len(op) == 0 {
-		a.readValue(nil)
+		a.readValue(origin{})
 		return
 	}
 	args := terms[1:]
@@ -202,7 +202,7 @@ func (a *analysis) call(s *scope, terms []*ast.Term, opaque bool) {
 	case op[0].Equal(ast.DefaultRootDocument):
 		args = a.function(s, op, args, opaque || a.mocked)
 	case op[0].Equal(ast.InputRootDocument):
-		a.readValue(nil)
+		a.readValue(origin{})
 	default:
 		name := op.String()
 		a.builtin(name)
@@ -233,9 +233,12 @@ func (a *analysis) function(s *scope, op ast.Ref, args []*ast.Term, opaque bool)
 		}
 		for _, r := range rules {
 			p := r.Head.Args[i]
-			for key, path := range o {
+			for key, from := range o {
 				if _, known := a.params[p][key]; !known {
-					a.params[p] = a.params[p].add(origins{key: path})
+					if a.at.library == nil {
+						from.own = a.at.own
+					}
+					a.params[p] = a.params[p].add(origins{key: from})
 					a.changed = true
 				}
 			}
@@ -250,8 +253,8 @@ func (a *analysis) function(s *scope, op ast.Ref, args []*ast.Term, opaque bool)
 // full0 visits one rule, without its else, and reads its value in full.
 func (a *analysis) full0(r *ast.Rule) {
 	o := a.returned(r)
-	defer func(at *ast.Location) { a.at = at }(a.at)
-	a.at = r.Location
+	defer func(at where) { a.at = at }(a.at)
+	a.at.move(r.Location)
 	a.readAll(o)
 }
 
@@ -303,10 +306,10 @@ func (a *analysis) objectGet(s *scope, args []*ast.Term) []*ast.Term {
 		return args
 	}
 	for _, p := range o {
-		if len(p) > 0 {
+		if len(p.path) > 0 {
 			a.readKind(p)
 		}
-		a.readValue(join(p, names...))
+		a.readValue(origin{join(p.path, names...), p.own})
 	}
 	return args[2:]
 }

@@ -86,7 +86,7 @@ allow := {"allowed": true%s} if jwt.verified(jwt.bearer, {"issuer": "i", "jwks":
 		t.Errorf("got %v", err)
 	}
 	g := compileWith(t, Config{Entrypoint: "p/allow", HTTPSend: HTTPSend{Hosts: []string{"issuer.example"}}}, fmt.Sprintf(module, `, "cache": {"ttl": "30s"}`), nil)
-	if s := g.entries[""].shape; !s.Cacheable || !s.NeedsTTL || !strings.Contains(s.Reasons[0].At, "tallygate:jwks.rego") {
+	if s := g.entries[""].shape; !s.Cacheable || !s.NeedsTTL || !strings.Contains(s.Reasons[0].At.Via, "tallygate:jwks.rego") {
 		t.Errorf("got %+v", s)
 	}
 }

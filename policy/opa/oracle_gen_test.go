@@ -291,6 +291,7 @@ func (b *body) rare() string {
 		fmt.Sprintf(`[1 | %s = %s; %s = %s]`, v, x, v, y),
 		"two.a",
 		fmt.Sprintf("data.lib.boxed(%s)", y),
+		fmt.Sprintf(`[1 | data.lib.alike(%s)]`, x),
 		fmt.Sprintf(`[[1 | data.lib.named(%s)], [1 | data.lib.named(%s)]]`, x, y),
 	})
 }

@@ -39,22 +39,22 @@ type Shape struct {
 	// Tokens is true if tokens may be decoded, so that Result.Expires matters.
 	Tokens bool
 
-	reads    map[string]string // where each of Paths and Kinds is first read
-	builtins map[string]string // reachable, and where first
+	reads    map[string]Place // where each of Paths and Kinds is first read
+	builtins map[string]Place // reachable, and where first
 }
 
 // Reason is why decisions cannot be kept, or not without a TTL.
 type Reason struct {
 	What string // as "input.attributes.request.time" or "time.now_ns"
 	Why  string
-	At   string // file:line
+	At   Place
 }
 
 // String returns the reason on one line.
 func (r Reason) String() string { return fmt.Sprintf("%s: %s: %s", r.At, r.What, r.Why) }
 
-// At returns where in the policy p, one of Paths or Kinds, is read: file:line.
-func (s *Shape) At(p mesh.Path) string { return s.reads[p.String()] }
+// At returns where in the policy p, one of Paths or Kinds, is read.
+func (s *Shape) At(p mesh.Path) Place { return s.reads[p.String()] }
 
 // Builtins returns the reachable built-in functions, sorted.
 func (s *Shape) Builtins() []string { return slices.Sorted(maps.Keys(s.builtins)) }
@@ -81,7 +81,7 @@ var unique = []struct {
 func (g *Generation) deriveShape(e *entry) *Shape {
 	a := analyse(g.compiler, e.ref)
 	a.indexed()
-	s := &Shape{reads: map[string]string{}, builtins: a.builtins, TTL: e.annotated}
+	s := &Shape{reads: map[string]Place{}, builtins: a.builtins, TTL: e.annotated}
 	for _, r := range a.values {
 		s.Paths = append(s.Paths, r.path)
 	}
