@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,7 +31,18 @@ func Compile(ctx context.Context, cfg *Config) (*Generation, error) {
 
 // CompileSources makes a generation of src, of which it takes possession.
 func CompileSources(ctx context.Context, cfg *Config, src *Sources) (*Generation, error) {
-	return compileSources(ctx, cfg, src, inlineAliases)
+	g, err := compileSources(ctx, cfg, src, inlineAliases)
+	if err != nil {
+		return nil, err
+	}
+	reached := map[*ast.Rule]bool{}
+	for _, e := range g.entries {
+		maps.Copy(reached, e.reached)
+	}
+	if err := g.addConstants(ctx, reached); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // compileSources runs rewrite over the modules once their types are checked.

@@ -82,6 +82,9 @@ func (g *Generation) query(ctx context.Context, e *entry, input *ast.Term, now t
 		WithMetrics(opametrics.NoOp()).
 		WithInterQueryBuiltinCache(g.interQuery).
 		WithInterQueryBuiltinValueCache(g.values)
+	if g.constants != nil {
+		q = q.WithVirtualCache(&evaluated{VirtualCache: topdown.NewVirtualCache(), constants: g.constants})
+	}
 	if g.transport != nil {
 		q = q.WithHTTPRoundTripper(g.transport)
 	}

@@ -28,8 +28,9 @@ type Generation struct {
 	interQuery cache.InterQueryCache
 	values     cache.InterQueryValueCache
 	transport  topdown.CustomizeRoundTripper
-	tokens     *tokenMemory      // nil if none can be decoded
-	entries    map[string]*entry // by name; "" is the default
+	tokens     *tokenMemory         // nil if none can be decoded
+	entries    map[string]*entry    // by name; "" is the default
+	constants  topdown.VirtualCache // values of rules that rest on data alone; nil if not known
 }
 
 // ErrNoEntrypoint is wrapped by the errors about entrypoints that the
@@ -45,8 +46,9 @@ type entry struct {
 	shape     *Shape
 	plan      *node // of the input
 	rules     []*ast.Rule
-	rule      string // the package path of the rule, without data
-	tokens    bool   // tokens may be decoded
+	reached   map[*ast.Rule]bool // by any way
+	rule      string             // the package path of the rule, without data
+	tokens    bool               // tokens may be decoded
 	annotated time.Duration
 }
 
@@ -135,11 +137,11 @@ func (g *Generation) newEntry(name, path string) (*entry, error) {
 			key, e.rule, strings.Join(g.candidates(), ", "))
 	}
 	e.ownHeads()
-	e.qc = g.compiler.QueryCompiler()
-	e.query, err = e.qc.Compile(ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), ast.NewTerm(ref))))
+	q, err := g.newQuery(ast.NewTerm(ref))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
+	e.query, e.qc = q.query, q.qc
 	e.annotated, err = g.statedTTL(e)
 	if err != nil {
 		return nil, err
@@ -153,6 +155,17 @@ func (g *Generation) newEntry(name, path string) (*entry, error) {
 		g.tokens = newTokenMemory()
 	}
 	return e, nil
+}
+
+// newQuery returns an entry that can be evaluated, to the value of t, and nothing
+// else.
+func (g *Generation) newQuery(t *ast.Term) (*entry, error) {
+	qc := g.compiler.QueryCompiler()
+	query, err := qc.Compile(ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), t)))
+	if err != nil {
+		return nil, err
+	}
+	return &entry{query: query, qc: qc}, nil
 }
 
 // candidates lists the rules that an entrypoint could name.

@@ -80,6 +80,7 @@ var unique = []struct {
 // deriveShape finds the shape of e.
 func (g *Generation) deriveShape(e *entry) *Shape {
 	a := analyse(g.compiler, e.ref)
+	e.reached = a.visited
 	a.indexed()
 	s := &Shape{reads: map[string]Place{}, builtins: a.builtins, TTL: e.annotated}
 	for _, r := range a.values {

@@ -14,7 +14,6 @@
 #   it bears on is denied. Custom actions are left to who they name.
 package tallygate.istio
 
-import data.tallygate.cidr
 import data.tallygate.spiffe
 
 # attributes are what most policies need, of the request at hand.
@@ -52,22 +51,25 @@ http := {
 
 # decide judges by all policies: {"allowed", "reason", "audited"}. policies is a list
 # of AuthorizationPolicy objects, of which for_workload picks those that apply.
-decide(policies, request) := {"allowed": allowed, "reason": reason, "audited": audited} if {
-	[allowed, reason] := verdict(policies, request)
-	audited := matching(policies, "AUDIT", request)
+decide(policies, request) := judge(prepare(policies), request)
+
+# judge is decide by what prepare made of the policies.
+judge(prepared, request) := {"allowed": allowed, "reason": reason, "audited": audited} if {
+	[allowed, reason] := verdict(prepared, request)
+	audited := matching(prepared, "AUDIT", request)
 }
 
-verdict(policies, request) := [false, sprintf("%s needs attributes that were not handed over: %s", [name, concat(", ", sort(names))])] if {
-	unknown := missing(policies, request)
+verdict(prepared, request) := [false, sprintf("%s needs attributes that were not handed over: %s", [name, concat(", ", sort(names))])] if {
+	unknown := unhanded(prepared, request)
 	name := min(object.keys(unknown))
 	names := unknown[name]
 } else := [false, sprintf("denied by %s", [min(denying)])] if {
-	denying := matching(policies, "DENY", request)
+	denying := matching(prepared, "DENY", request)
 	count(denying) > 0
 } else := [true, "there is no ALLOW policy"] if {
-	count([p | some p in policies; action(p) == "ALLOW"]) == 0
+	count(prepared.by_action.ALLOW) == 0
 } else := [true, sprintf("allowed by %s", [min(allowing)])] if {
-	allowing := matching(policies, "ALLOW", request)
+	allowing := matching(prepared, "ALLOW", request)
 	count(allowing) > 0
 } else := [false, "no ALLOW policy matches"]
 
@@ -81,84 +83,97 @@ for_workload(policies, workload) := [p |
 	}
 ]
 
+# prepare makes of policies what does not rest on the request. Given to a rule of
+# its own, it is worked out once, when policies and data are loaded:
+#
+#   prepared := istio.prepare(istio.for_workload(data.policies, data.workload))
+#   decision := istio.judge(prepared, istio.attributes)
+prepare(policies) := {
+	"by_action": {act: [{"name": name(p), "rules": [prepared_rule(rule) | some rule in object.get(p, ["spec", "rules"], [])]} |
+		some p in policies
+		action(p) == act
+	] |
+		some act in ["DENY", "ALLOW", "AUDIT"]
+	},
+	"asked": [[name(p), asked(p)] | some p in policies],
+}
+
+# A prepared rule has the alternatives of from and of to, if it has any, and what
+# holds when.
+prepared_rule(rule) := {
+	"any_of": [[[field_test(field, values) | some field, values in object.get(one, inner, {})] | some one in rule[key]] |
+		some key, inner in {"from": "source", "to": "operation"}
+		rule[key]
+	],
+	"when": [t | some condition in object.get(rule, "when", []); some t in condition_tests(condition)],
+}
+
+field_test(field, values) := test(named(field), values, startswith(field, "not")) if attribute_of(bare(field))
+
+field_test(field, _) := never if not attribute_of(bare(field))
+
+condition_tests(condition) := [test(attribute_of_key(condition.key), condition[key], negated) |
+	some key, negated in {"values": false, "notValues": true}
+	condition[key]
+] if {
+	attribute_of_key(condition.key)
+}
+
+condition_tests(condition) := [never | some key in ["values", "notValues"]; condition[key]] if not attribute_of_key(condition.key)
+
+test(attribute, values, negated) := {
+	"attribute": attribute, "match": matcher(attribute[0], values), "negated": negated,
+	"http": attribute[0] in http_only,
+}
+
+never := test(["?"], [], false)
+
 # matching are the names of the policies of an action that match.
-matching(policies, act, request) := {name(p) |
-	some p in policies
-	action(p) == act
-	some rule in object.get(p, ["spec", "rules"], [])
-	applies(rule, act, request)
+matching(prepared, act, request) := {p.name |
+	some p in prepared.by_action[act]
+	some rule in p.rules
+	every alternatives in rule.any_of {
+		some tests in alternatives
+		all_pass(tests, act, request)
+	}
+	all_pass(rule.when, act, request)
+}
+
+all_pass(tests, act, request) if {
+	every t in tests { passes(t, act, request) }
 }
 
 action(p) := object.get(p, ["spec", "action"], "ALLOW")
 
 name(p) := concat("/", [object.get(p, ["metadata", "namespace"], "default"), object.get(p, ["metadata", "name"], "?")])
 
-# applies holds if from, to and when of a rule do, of which each may be absent.
-applies(rule, act, request) if {
-	any_of(rule, "from", "source", act, request)
-	any_of(rule, "to", "operation", act, request)
-	every condition in object.get(rule, "when", []) { condition_holds(condition, act, request) }
-}
-
-any_of(rule, key, _, _, _) if not rule[key]
-
-any_of(rule, key, inner, act, request) if {
-	some one in rule[key]
-	every field, values in object.get(one, inner, {}) { field_holds(field, values, act, request) }
-}
-
-field_holds(field, values, act, request) if {
-	not startswith(field, "not")
-	holds(attribute_of(field), values, act, request)
-}
-
-field_holds(field, values, act, request) if {
-	startswith(field, "not")
-	excludes(attribute_of(positive(field)), values, act, request)
-}
-
 # positive is notMethods → methods.
 positive(field) := concat("", [lower(substring(field, 3, 1)), substring(field, 4, -1)])
 
-condition_holds(condition, act, request) if {
-	positive_holds(condition, act, request)
-	negative_holds(condition, act, request)
-}
-
-positive_holds(condition, _, _) if not condition.values
-
-positive_holds(condition, act, request) if holds(attribute_of_key(condition.key), condition.values, act, request)
-
-negative_holds(condition, _, _) if not condition.notValues
-
-negative_holds(condition, act, request) if excludes(attribute_of_key(condition.key), condition.notValues, act, request)
-
 # What only HTTP has is passed over where a rule denies a TCP connection, and
 # matches never where one allows it: as Istio does, the stricter way each time.
-holds(attribute, _, "DENY", request) if beyond(attribute, request)
-
-holds(attribute, values, _, request) if {
-	not beyond(attribute, request)
-	some have in have_of(attribute, request)
-	some want in values
-	same(attribute[0], want, have)
-}
-
-excludes(attribute, _, "DENY", request) if beyond(attribute, request)
-
-excludes(attribute, values, _, request) if {
-	not beyond(attribute, request)
-	hits := [want | some have in have_of(attribute, request); some want in values; same(attribute[0], want, have)]
-	count(hits) == 0
-}
-
-beyond(attribute, request) if {
-	attribute[0] in {"method", "path", "host", "headers", "claims", "request_principal", "remote_ip"}
+passes(t, act, request) if {
+	t.http
 	request.http == false
+	act == "DENY"
+} else := false if {
+	t.http
+	request.http == false
+} else if {
+	not t.negated
+	some have in have_of(t.attribute, request)
+	hit(t.match, have)
+} else if {
+	t.negated
+	every have in have_of(t.attribute, request) { not hit(t.match, have) }
 }
+
+http_only := {"method", "path", "host", "headers", "claims", "request_principal", "remote_ip"}
 
 # have_of are the values of an attribute: none if the request has none.
-have_of(attribute, request) := [v | some v in listed(object.get(request, attribute, null)); v != ""]
+have_of(attribute, request) := [v | some v in listed(object.get(request, attribute, null)); v != ""] if attribute[0] != "host"
+
+have_of(["host"], request) := [lower(v) | some v in listed(object.get(request, "host", null)); v != ""]
 
 listed(value) := value if is_array(value)
 
@@ -193,30 +208,26 @@ attribute_of_key(key) := array.concat(["claims"], names) if {
 	names := [m[1] | some m in regex.find_all_string_submatch_n(`\[([^\]]+)\]`, key, -1)]
 }
 
-# same compares as Istio does: exactly, by prefix (abc*), by suffix (*abc), or by
+# matcher is how Istio compares: exactly, by prefix (abc*), by suffix (*abc), or by
 # being there (*); addresses by network, hosts without regard to case, paths also
 # by {*} for one segment and {**} for the rest.
-same(kind, want, have) if {
-	kind in {"source_ip", "remote_ip", "destination_ip"}
-	cidr.within(have, [want])
+matcher(kind, values) := {"networks": {v | some v in values; contains(v, "/")}, "exact": {v | some v in values}} if kind in addresses
+
+matcher(kind, values) := {
+	"exact": texts,
+	"prefixes": [trim_suffix(v, "*") | some v in texts; endswith(v, "*")],
+	"suffixes": [trim_prefix(v, "*") | some v in texts; startswith(v, "*")],
+	"patterns": [template_regex(v) | some v in values; templated(kind, v)],
+} if {
+	not kind in addresses
+	texts := {folded(kind, v) | some v in values; not templated(kind, v)}
 }
 
-same(kind, want, have) if {
-	kind == "host"
-	text_matches(lower(want), lower(have))
-}
+addresses := {"source_ip", "remote_ip", "destination_ip"}
 
-same(kind, want, have) if {
-	kind == "path"
-	contains(want, "{*")
-	regex.match(template_regex(want), have)
-}
+folded("host", v) := lower(v)
 
-same(kind, want, have) if {
-	not kind in {"source_ip", "remote_ip", "destination_ip", "host"}
-	not templated(kind, want)
-	text_matches(want, have)
-}
+folded(kind, v) := v if kind != "host"
 
 templated("path", want) if contains(want, "{*")
 
@@ -225,27 +236,31 @@ template_regex(want) := concat("", ["^", expanded, "$"]) if {
 	expanded := replace(replace(quoted, "{**}", "(.*)"), "{*}", "([^/]+)")
 }
 
-text_matches("*", have) if have != ""
+hit(match, have) if have in match.exact
 
-text_matches(want, have) if want == have
+hit(match, have) if strings.any_prefix_match(have, match.prefixes)
 
-text_matches(want, have) if {
-	endswith(want, "*")
-	startswith(have, trim_suffix(want, "*"))
+hit(match, have) if strings.any_suffix_match(have, match.suffixes)
+
+hit(match, have) if {
+	some pattern in match.patterns
+	regex.match(pattern, have)
 }
 
-text_matches(want, have) if {
-	startswith(want, "*")
-	endswith(have, trim_prefix(want, "*"))
+hit(match, have) if {
+	some network in match.networks
+	net.cidr_contains(network, have)
+}
+
+unhanded(prepared, request) := {name: names |
+	some [name, wanted] in prepared.asked
+	names := {concat(".", a) | some a in wanted; not handed(a, request)}
+	count(names) > 0
 }
 
 # missing are the attributes that policies ask for and the request has no key
 # for, by policy.
-missing(policies, request) := {name(p): names |
-	some p in policies
-	names := {concat(".", a) | some a in asked(p); not handed(a, request)}
-	count(names) > 0
-}
+missing(policies, request) := unhanded(prepare(policies), request)
 
 asked(p) := {a |
 	some rule in object.get(p, ["spec", "rules"], [])
@@ -289,4 +304,7 @@ keyed(key) := [key] if not attribute_of_key(key)
 # Of headers and claims it is enough that they were handed over at all.
 handed(attribute, request) if object.get(request, attribute[0], null) != null
 
-handed(attribute, request) if beyond(attribute, request)
+handed(attribute, request) if {
+	request.http == false
+	attribute[0] in http_only
+}

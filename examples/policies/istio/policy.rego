@@ -5,9 +5,10 @@ package envoy.authz
 
 import data.tallygate.istio
 
-decision := istio.decide(policies, istio.attributes)
+decision := istio.judge(prepared, istio.attributes)
 
-policies := istio.for_workload(data.policies, data.workload)
+# This rests on data alone and is worked out once.
+prepared := istio.prepare(istio.for_workload(data.policies, data.workload))
 
 allow := {
 	"allowed": decision.allowed,
