@@ -113,6 +113,8 @@ type IndexConfig struct {
 	TagDeny []string `mapstructure:"tag_deny"`
 	// BatchRows is the most rows of one partition, of an index or of one trace, that travel in one statement; 1 sends each alone.
 	BatchRows int `mapstructure:"batch_rows"`
+	// BatchPartitions is the most index partitions, of one table, that share a statement: 1 in a cluster, where it then goes to a node that has the rows; up to 10, beyond which Cassandra warns, if there is one node.
+	BatchPartitions int `mapstructure:"batch_partitions"`
 }
 
 // DependenciesConfig is the dependencies section.
@@ -135,7 +137,7 @@ func DefaultConfig() *Config {
 		},
 		Query: QueryConfig{Timeout: 5 * time.Second, Consistency: "LOCAL_ONE", MaxAttempts: 3},
 		Index: IndexConfig{
-			Services: true, Operations: true, Durations: true, Tags: true, ProcessTags: true, Logs: true, BatchRows: 24,
+			Services: true, Operations: true, Durations: true, Tags: true, ProcessTags: true, Logs: true, BatchRows: 24, BatchPartitions: 1,
 		},
 		Dependencies:  DependenciesConfig{Enabled: true, Interval: time.Minute},
 		MaxInFlight:   128,
@@ -170,6 +172,7 @@ func (c *Config) Validate() error {
 	_, err := gocql.ParseConsistencyWrapper(c.Query.Consistency)
 	bad(err != nil, "query::consistency: %q is not one of ANY, ONE, TWO, THREE, QUORUM, ALL, LOCAL_QUORUM, EACH_QUORUM, LOCAL_ONE", c.Query.Consistency)
 	bad(c.Index.BatchRows < 1 || c.Index.BatchRows > 100, "index::batch_rows: %d is not from 1 to 100", c.Index.BatchRows)
+	bad(c.Index.BatchPartitions < 1 || c.Index.BatchPartitions > 10, "index::batch_partitions: %d is not from 1 to 10", c.Index.BatchPartitions)
 	bad(c.Dependencies.Enabled && c.Dependencies.Interval < time.Second, "dependencies::interval: %s is less than 1s", c.Dependencies.Interval)
 	bad(c.MaxInFlight < 1, "max_in_flight: %d is less than 1", c.MaxInFlight)
 	return errors.Join(errs...)

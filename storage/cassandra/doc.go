@@ -8,7 +8,8 @@
 // most max_in_flight of them in the whole exporter; who pushes waits, the sending
 // queue fills and sheds and counts, and memory stays bounded. Rows of one
 // partition, as the spans of a trace, travel together as one statement of up to
-// batch_rows rows, which Cassandra applies as one mutation.
+// batch_rows rows, which Cassandra applies as one mutation; with batch_partitions
+// the rows of several partitions of an index do, too.
 //
 // Every statement is idempotent: a span's row has its hash in its key, so a retry
 // writes the same row. A statement that fails for a passing reason is tried again

@@ -32,13 +32,16 @@ type statement struct {
 	name  string // key in the cache of names, which knows it once it is written
 }
 
+// partition is what rows must have in common to be one mutation.
+type partition struct {
+	into int
+	key  string
+}
+
 // plan makes the statements for the spans. Rows of one partition share one, up to
-// batch_rows: for Cassandra that is one mutation.
+// batch_rows: for Cassandra that is one mutation. What is left of batch_partitions
+// of an index shares one too: a request less for each.
 func (x *indexer) plan(spans []*jaegermodel.Span, names *nameCache, emit func(*statement)) {
-	type partition struct {
-		into int
-		key  string
-	}
 	open := map[partition]*statement{}
 	named := map[string]bool{}
 	var buf []byte
@@ -60,8 +63,34 @@ func (x *indexer) plan(spans []*jaegermodel.Span, names *nameCache, emit func(*s
 		})
 		x.names(i, s, names, named, emit)
 	}
-	for _, st := range open {
-		emit(st)
+	x.share(open, emit)
+}
+
+// share lets the partitions of an index share statements. Spans are too large for
+// that.
+func (x *indexer) share(open map[partition]*statement, emit func(*statement)) {
+	var shared [numStatements]*statement
+	var partitions [numStatements]int
+	for p, st := range open {
+		into := shared[p.into]
+		if p.into == intoTraces || into != nil && len(into.rows)+len(st.rows) > x.cfg.BatchRows {
+			emit(st)
+			continue
+		}
+		if into == nil {
+			into = &statement{into: p.into}
+			shared[p.into], partitions[p.into] = into, 0
+		}
+		into.rows, into.spans = append(into.rows, st.rows...), append(into.spans, st.spans...)
+		if partitions[p.into]++; partitions[p.into] == x.cfg.BatchPartitions {
+			shared[p.into] = nil
+			emit(into)
+		}
+	}
+	for _, st := range shared {
+		if st != nil {
+			emit(st)
+		}
 	}
 }
 

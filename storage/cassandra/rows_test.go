@@ -111,6 +111,11 @@ func TestPlan(t *testing.T) {
 	if statements[intoTraces] != 25 || statements[intoOperationIndex] != 10 || statements[intoDurationIndex] != 20 || statements[intoTagIndex] != 100+6*10 {
 		t.Errorf("statements %v", statements)
 	}
+	x.cfg.BatchPartitions = 10
+	if statements, rows = plan(); rows != [numStatements]int{100, 0, 0, 100, 100, 200, 700} || statements[intoTraces] != 25 || statements[intoTagIndex] != 10+6*10 {
+		t.Errorf("with shared statements %v of rows %v", statements, rows)
+	}
+	x.cfg.BatchPartitions = 1
 	if statements, _ = plan(); statements[intoServices]+statements[intoOperations] != 0 {
 		t.Error("names are written again")
 	}
@@ -155,7 +160,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{
 		`schema::keyspace: "a; DROP" is not`, `schema::datacenter: "'"`, "schema::replication_factor", "schema::trace_ttl", "schema::compaction_window",
 		"connection::servers", "connection::port", "connection::connections_per_host", "connection::timeout", "connection::reconnect_interval",
-		"query::timeout", "query::max_attempts", `query::consistency: "MOST" is not one of`, "index::batch_rows", "max_in_flight",
+		"query::timeout", "query::max_attempts", `query::consistency: "MOST" is not one of`, "index::batch_rows", "index::batch_partitions", "max_in_flight",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

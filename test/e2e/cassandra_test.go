@@ -90,6 +90,12 @@ func TestCassandraBattery(t *testing.T) {
 		e := startExporter(t, cassandra.NewFactory(), cfg)
 		storagetest.Run(t, storagetest.Backend{Write: e.ConsumeTraces, Reader: cassandraReader(t, cfg), Cannot: cassandraCannot, ManySpans: 1000})
 	})
+	t.Run("shared statements", func(t *testing.T) {
+		cfg := cassandraConfig(c)
+		cfg.Index.BatchPartitions = 10
+		e := startExporter(t, cassandra.NewFactory(), cfg)
+		storagetest.Run(t, storagetest.Backend{Write: e.ConsumeTraces, Reader: cassandraReader(t, cfg), Cannot: cassandraCannot, ManySpans: 2000})
+	})
 	j := StartJaeger(t, testbed.JaegerConfig{Cassandra: c.Addr, Keyspace: cfg.Schema.Keyspace})
 	t.Run("Jaeger", func(t *testing.T) {
 		cannot := append([]storagetest.Cannot{
