@@ -66,7 +66,7 @@ func measureFaults(ctx context.Context, o options, r *report) (err error) {
 	if _, err := settledSpanBooks(ctx, s.status); err != nil {
 		return err
 	}
-	r.section("Stores of spans that are gone", fmt.Sprintf("One process with both planes, %d checks/s from the cache and %s access-log entries/s of which one in fifty becomes a span, to Cassandra and to Jaeger: for %s with both there, then for %s after both were killed; then they come back and take what waited.", faultChecks, thousands(entryRate), well, away))
+	r.section("Stores of spans that are gone", fmt.Sprintf("One process with both planes, %d checks/s from the cache and %s access-log entries/s of which one in fifty becomes a span, to Cassandra and to Jaeger: for %s with both there, then for %s after both were killed; then they come back and take what waited. What they take of the two cores while they are there is in the first line.", faultChecks, thousands(entryRate), well, away))
 	t := r.table("Cassandra and Jaeger", "p99 of a check", "p99 of a message's latency", "spans waiting at the end")
 	var checks, messages []time.Duration
 	phase := func(name string, d time.Duration) error {

@@ -50,7 +50,7 @@ func (w *spanWriter) startTallygate(ctx context.Context, binary string, node *te
 	const keyspace = "tallygate"
 	s, err := startTallygate(ctx, binary, append([]string{
 		fmt.Sprintf("receivers={otlp: {protocols: {grpc: {endpoint: %q}}}}", ports[0]),
-		fmt.Sprintf("exporters={cassandra: {schema: {keyspace: %s}, connection: {servers: [%q]}}}", keyspace, node.Addr),
+		fmt.Sprintf("exporters={cassandra: {schema: {keyspace: %s}, connection: {servers: [%q]}, index: {batch_partitions: 10}}}", keyspace, node.Addr),
 		"spans.exporters=[cassandra]", "spans.flush_interval=100ms",
 	}, sets...)...)
 	if err != nil {

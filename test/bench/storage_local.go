@@ -129,7 +129,7 @@ func measureLocal(ctx context.Context, o options, r *report) (err error) {
 	}{
 		{"service and a tag that one in a hundred has", map[string]string{"http.response.status_code": "503"}, 0},
 		{"service and two rare tags", rare, 0},
-		{"service and duration", nil, 200 * time.Millisecond},
+		{"service and duration", nil, 100 * time.Millisecond},
 	} {
 		took, err := search(ctx, h, storage.Query{
 			Service: service, Start: base, End: base.Add(24 * time.Hour), Limit: 20, Tags: q.tags, MinDuration: q.min,

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -35,10 +36,10 @@ type CassandraConfig struct {
 	// Periodic acknowledges writes before they are on the disk, as Cassandra does
 	// by default, and schemas too; without it what was acknowledged survives a kill.
 	Periodic bool
+	HeapMB   int // 512 if 0
 }
 
-// StartCassandra starts a real Cassandra node with 512 MB of heap and waits
-// until it serves CQL.
+// StartCassandra starts a real Cassandra node and waits until it serves CQL.
 func (b *Bed) StartCassandra(ctx context.Context, cfg CassandraConfig) (*Cassandra, error) {
 	in, err := b.Cache.Installed("cassandra")
 	if err != nil {
@@ -65,7 +66,7 @@ func (b *Bed) StartCassandra(ctx context.Context, cfg CassandraConfig) (*Cassand
 	if err != nil {
 		return nil, err
 	}
-	values := obj{"Dir": dir, "Jars": filepath.Join(in.Dir, "jars"), "Jamm": jamm[0], "CQL": cql, "Gossip": gossip, "Periodic": cfg.Periodic}
+	values := obj{"Dir": dir, "Jars": filepath.Join(in.Dir, "jars"), "Jamm": jamm[0], "CQL": cql, "Gossip": gossip, "Periodic": cfg.Periodic, "HeapMB": cmp.Or(cfg.HeapMB, 512)}
 	for _, file := range []string{"cassandra.yaml", "logback.xml", "jvm.args"} {
 		var text bytes.Buffer
 		if err := cassandraTemplates.ExecuteTemplate(&text, file, values); err != nil {
