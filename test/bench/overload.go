@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tallygate/tallygate/internal/envoysim"
@@ -70,8 +71,8 @@ func measureOverload(ctx context.Context, r *report, binary string, node *testbe
 	t := r.table("offered/s", "offered", "written", "dropped, by the books", "unaccounted for", "peak RSS")
 	lost := offered - b.written - b.dropped
 	t.row(thousands(rate), thousands(offered), thousands(b.written), thousands(b.dropped), thousands(lost), mebibytes(peak))
-	r.target("spans neither written nor counted as dropped at three times the load", lost, atMost, 0, "%.0f")
-	r.target("spans that the books have too many or too few", b.sampled-b.exported-b.dropped, atMost, 0, "%.0f")
+	r.target("spans neither written nor counted as dropped at three times the load", math.Abs(lost), atMost, 0, "%.0f")
+	r.target("spans that the books have too many or too few", math.Abs(b.sampled-b.exported-b.dropped), atMost, 0, "%.0f")
 	r.target("peak RSS in MiB at three times the load of spans", float64(peak)/(1<<20), atMost, 200, "%.0f")
 	return nil
 }

@@ -74,7 +74,7 @@ func measureCassandra(ctx context.Context, o options, r *report) (err error) {
 			return fmt.Errorf("%s, at %d spans/s: %w", w.name, pacedRate, err)
 		}
 	}
-	r.section("Spans to Cassandra", fmt.Sprintf("One node of Cassandra 5.0 with 1 GB of heap and its default commit log, on the same two cores as whoever writes to it and whoever sends; Jaeger's schema v004 with all index tables, spans of 11 tags and a kind, two tags unique to each (some 17 rows a span). `index::batch_partitions` is 10, as one node allows. Spans come over OTLP; medians of %d rounds in turns. Readable: from sending a request of %d spans, at %d/s, to the last of them being read back; Tallygate collects them for 100 ms.", rounds, batchSpans, pacedRate))
+	r.section("Spans to Cassandra", fmt.Sprintf("One node of Cassandra 5.0 with 1 GB of heap and its default commit log, on the same two cores as whoever writes to it and whoever sends; Jaeger's schema v004 with all index tables, spans of 11 tags and a kind, two tags unique to each (some 17 rows a span). `index::batch_partitions` is 10, as one node allows. Spans come over OTLP; medians of %d rounds in turns. Readable: from sending a request of %d spans, at %d/s, to the last of them being read back.", rounds, batchSpans, pacedRate))
 	t := r.table("writer", "spans/s", "to Tallygate", "readable, p50", "readable, p99")
 	base := medianOf(ours.perSecond)
 	for _, w := range writers {
