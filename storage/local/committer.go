@@ -23,10 +23,11 @@ type request struct {
 	done  chan error
 }
 
-// run is the committer: what writers bring together goes to disk together.
-func (s *Store) run() {
+// run is the committer: what writers bring together goes to disk together, and
+// every so often what is old goes.
+func (s *Store) run(every time.Duration) {
 	defer close(s.committed)
-	tick := time.NewTicker(tickEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	lastEdges := s.now()
 	for {

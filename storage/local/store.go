@@ -66,7 +66,7 @@ type Stats struct {
 }
 
 // open opens the directory, creating it if it is not there.
-func open(dir string, limits Limits, fs vfs.FS, now func() time.Time, log *slog.Logger) (*Store, error) {
+func open(dir string, limits Limits, fs vfs.FS, now func() time.Time, every time.Duration, log *slog.Logger) (*Store, error) {
 	codec, err := newCodec()
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func open(dir string, limits Limits, fs vfs.FS, now func() time.Time, log *slog.
 		codec.close()
 		return nil, errors.Join(fmt.Errorf("recovering %s: %w", dir, err), s.db.Close())
 	}
-	go s.run()
+	go s.run(every)
 	return s, nil
 }
 

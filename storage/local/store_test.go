@@ -36,7 +36,7 @@ func testLimits() Limits { return Limits{TTL: time.Hour, MaxBytes: 1 << 30} }
 
 func openMem(t *testing.T, fs vfs.FS, now func() time.Time) *Store {
 	t.Helper()
-	s, err := open("spans", testLimits(), fs, now, discard)
+	s, err := open("spans", testLimits(), fs, now, time.Hour, discard) // tests expire by themselves
 	if err != nil {
 		t.Fatal(err)
 	}

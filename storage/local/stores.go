@@ -97,7 +97,7 @@ func openDirectory(dir string, limits Limits, log *slog.Logger) (*Store, error) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return open(dir, limits, vfs.Default, time.Now, log)
+	return open(dir, limits, vfs.Default, time.Now, tickEvery, log)
 }
 
 // Close ends this use. The store is closed with its last one.
