@@ -47,12 +47,12 @@ is wrong, 3 there was nothing to record.`,
 			}
 			out := cmd.OutOrStdout()
 			if file != "" {
-				f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+				f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
 				if err != nil {
 					return usage(err)
 				}
 				defer f.Close()
-				out = f
+				out = &recording{file: f}
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -65,7 +65,7 @@ is wrong, 3 there was nothing to record.`,
 	}
 	ask.addTo(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&file, "write", "w", "", "`file` to write to, readable by its owner only; standard output if empty")
+	f.StringVarP(&file, "write", "w", "", "`file` to write to, readable by its owner only, in place of what it has once there is something; standard output if empty")
 	f.DurationVar(&opts.For, "for", opts.For, "how long; at most 1h")
 	f.IntVar(&opts.Count, "count", opts.Count, "how many of each server; at most 1000000")
 	f.Float64Var(&opts.Share, "share", opts.Share, "share of what matches, above 0 to 1")
@@ -76,6 +76,27 @@ is wrong, 3 there was nothing to record.`,
 	f.StringArrayVar(&opts.MaskHeaders, "mask-header", nil, "`name` of a request header to mask too; repeats")
 	f.StringArrayVar(&opts.Mask, "mask", nil, "`path` of the input to mask too, as parsed_body.card; repeats")
 	return cmd
+}
+
+// recording is the file that is written to. What it had is kept until there is a
+// line to put in its place.
+type recording struct {
+	file  *os.File
+	begun bool
+}
+
+func (r *recording) Write(b []byte) (int, error) {
+	if !r.begun {
+		r.begun = true
+		info, err := r.file.Stat()
+		if err == nil && info.Mode().IsRegular() {
+			err = r.file.Truncate(0)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return r.file.Write(b)
 }
 
 func usageIf(err error) error {

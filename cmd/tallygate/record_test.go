@@ -53,7 +53,13 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 	f(1, "token", "--for", "1s")
 	f(2, "count: 0", "--token-file", token, "--count", "0")
-	f(3, "nothing was recorded", "--token-file", token, "--for", "10ms", "--entrypoint", "none")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("of an earlier recording\n"), 10_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(3, "nothing was recorded", "--token-file", token, "--for", "10ms", "--entrypoint", "none", "-w", file)
+	if b, err := os.ReadFile(file); err != nil || !bytes.HasPrefix(b, []byte("of an earlier")) {
+		t.Errorf("a recording of nothing left %d bytes of the earlier one, %v", len(b), err)
+	}
 
 	var notes bytes.Buffer
 	cmd := command(t, append(server, "--token-file", token, "--for", "30s", "--count", "20", "-w", file)...)
