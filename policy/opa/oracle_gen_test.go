@@ -291,6 +291,9 @@ func (b *body) rare() string {
 		fmt.Sprintf(`[1 | %s = %s; %s = %s]`, v, x, v, y),
 		"two.a",
 		fmt.Sprintf("data.lib.boxed(%s)", y),
+		fmt.Sprintf("{1: %s | %s := %s}", v, v, y),
+		fmt.Sprintf("data.lib.constant with data.c.array as %s", y),
+		fmt.Sprintf(`[1 | { use(%s) } %s { %s == "a" }]`, x, g.pick([]string{"and", "or"}), y),
 		fmt.Sprintf(`[1 | data.lib.alike(%s)]`, x),
 		fmt.Sprintf(`[[1 | data.lib.named(%s)], [1 | data.lib.named(%s)]]`, x, y),
 	})
