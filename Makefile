@@ -37,7 +37,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	  done; \
 	done
 
-bench: build ## figures against their references, into docs/benchmarks.md (most of an hour)
+bench: build ## figures against their references, into docs/benchmarks.md (about half an hour)
 	go run ./test/components fetch redis ratelimit cassandra jaeger
 	go run ./test/bench -write docs/benchmarks.md
 

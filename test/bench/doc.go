@@ -1,6 +1,6 @@
 // Command bench measures Tallygate and writes the figures of docs/benchmarks.md.
 //
-//	go run ./test/bench -write docs/benchmarks.md                     everything, most of an hour
+//	go run ./test/bench -write docs/benchmarks.md                     everything, about half an hour
 //	go run ./test/bench -write docs/benchmarks.md -only policy,quota  some parts
 //	go run ./test/bench -quick                                        some minutes, rough
 //

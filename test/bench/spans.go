@@ -34,8 +34,8 @@ func measureSpans(ctx context.Context, o options, r *report) error {
 		return func(ctx context.Context) (*server, error) { return startTallygate(ctx, o.binary, sets...) }
 	}
 	cs := []*contestant{
-		{name: "no spans", entries: 1_000_000 / share, start: serve(withoutSpans), tuples: 100},
-		{name: "1 % of traces", entries: 1_000_000 / share, start: serve(toNobody(0.01)), tuples: 100, check: sampled(0.009, 0.013)},
+		{name: "no spans", entries: 5_000_000 / share, start: serve(withoutSpans), tuples: 100},
+		{name: "1 % of traces", entries: 5_000_000 / share, start: serve(toNobody(0.01)), tuples: 100, check: sampled(0.009, 0.013)},
 		{name: "every trace", entries: 200_000 / share, start: serve(toNobody(1)), tuples: 100, check: sampled(1, 1)},
 	}
 	if err := throughput(ctx, cs, rounds); err != nil {
