@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -25,15 +24,10 @@ func measureFaults(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		well, away = 5*time.Second, 10*time.Second
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
+	if err := writePolicies(o.dir); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := writePolicies(dir); err != nil {
-		return err
-	}
-	bed, err := testbed.New(dir)
+	bed, err := testbed.New(o.dir)
 	if err != nil {
 		return err
 	}
@@ -47,7 +41,7 @@ func measureFaults(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	const retry = "retry_on_failure: {initial_interval: 200ms, max_interval: 2s, max_elapsed_time: 0s}"
-	s, als, err := startBoth(ctx, o.binary, filepath.Join(dir, policyList), append([]string{
+	s, als, err := startBoth(ctx, o.binary, filepath.Join(o.dir, policyList), append([]string{
 		fmt.Sprintf("exporters={cassandra: {connection: {servers: [%q]}, %s}, otlp: {endpoint: %q, tls: {insecure: true}, timeout: 2s, %s}}", node.Addr, retry, jaeger.OTLP, retry),
 		"spans.exporters=[cassandra, otlp]", "spans.queue.size=200000", "spans.sampling.error.enabled=false", "spans.sampling.slow.over=0s",
 	}, sampling(0.02)...)...)

@@ -25,7 +25,7 @@ func measureFleet(ctx context.Context, o options, r *report) error {
 	t := r.table("case", "asked", "admitted", "of the limit", "beyond the rate", "promised")
 	worst := 0.0
 	for _, c := range cases {
-		res, err := playFleet(ctx, c, d)
+		res, err := playFleet(ctx, o, c, d)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
@@ -41,12 +41,11 @@ func measureFleet(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
-func playFleet(ctx context.Context, c fleet.Case, d time.Duration) (res fleet.Result, err error) {
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
+func playFleet(ctx context.Context, o options, c fleet.Case, d time.Duration) (res fleet.Result, err error) {
+	dir, err := os.MkdirTemp(o.dir, "")
 	if err != nil {
 		return res, err
 	}
-	defer os.RemoveAll(dir)
 	bed, err := testbed.New(dir)
 	if err != nil {
 		return res, err

@@ -28,13 +28,17 @@ type options struct {
 	only   string
 	out    string
 	binary string
+	dir    string // of the part that is measured, for its files
+}
+
+// part is something that can be measured.
+type part struct {
+	name    string
+	measure func(context.Context, options, *report) error
 }
 
 // parts are what can be measured, each with its place in the document.
-var parts = []struct {
-	name    string
-	measure func(context.Context, options, *report) error
-}{
+var parts = []part{
 	{"throughput", measureThroughput},
 	{"spans", measureSpans},
 	{"latency", measureLatency},
@@ -50,6 +54,16 @@ var parts = []struct {
 	{"fleet", measureFleet},
 	{"storage", measureStorage},
 	{"faults", measureFaults},
+}
+
+// run measures p in a directory of its own.
+func (p part) run(ctx context.Context, o options) (r *report, err error) {
+	if o.dir, err = os.MkdirTemp("", "tallygate-bench-"); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(o.dir)
+	r = &report{part: p.name}
+	return r, p.measure(ctx, o, r)
 }
 
 func partNames() []string {
@@ -99,8 +113,8 @@ func run(ctx context.Context, args []string) error {
 			continue
 		}
 		progress("-- %s", part.name)
-		r := &report{part: part.name}
-		if err := part.measure(ctx, o, r); err != nil {
+		r, err := part.run(ctx, o)
+		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 		fmt.Print(r.markdown())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -21,15 +20,10 @@ func measurePlanes(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, d = 3, 2*time.Second
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
+	if err := writePolicies(o.dir); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := writePolicies(dir); err != nil {
-		return err
-	}
-	s, als, err := startBoth(ctx, o.binary, filepath.Join(dir, policyList))
+	s, als, err := startBoth(ctx, o.binary, filepath.Join(o.dir, policyList))
 	if err != nil {
 		return err
 	}

@@ -75,12 +75,7 @@ func measurePolicy(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, share, open = 3, 5, time.Second
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := writePolicies(dir); err != nil {
+	if err := writePolicies(o.dir); err != nil {
 		return err
 	}
 	ref := func(name string) func(context.Context) (*server, error) {
@@ -88,7 +83,7 @@ func measurePolicy(ctx context.Context, o options, r *report) (err error) {
 	}
 	tally := func(policy string, cached bool) func(context.Context) (*server, error) {
 		return func(ctx context.Context) (*server, error) {
-			return startPolicy(ctx, o.binary, filepath.Join(dir, policy), cached)
+			return startPolicy(ctx, o.binary, filepath.Join(o.dir, policy), cached)
 		}
 	}
 	js := []*judge{

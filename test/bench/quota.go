@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,27 +37,18 @@ func measureQuota(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, share, steady = 3, 5, 3*time.Second
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
+	bed, err := testbed.New(o.dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	bed, err := testbed.New(dir)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e := bed.Close(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = errors.Join(err, bed.Close()) }()
 	redis, err := bed.StartRedis(ctx)
 	if err != nil {
 		return err
 	}
 	shared := "source: redis, redis: {addresses: [" + strconv.Quote(redis.Addr) + "], timeout: 1s}"
 	tally := func(policy, quota string) func(context.Context) (*server, error) {
-		return func(ctx context.Context) (*server, error) { return startQuotas(ctx, o.binary, dir, policy, quota) }
+		return func(ctx context.Context) (*server, error) { return startQuotas(ctx, o.binary, o.dir, policy, quota) }
 	}
 	js := []*judge{
 		{name: "no quotas", start: tally(policyPlain, ""), calls: 60_000 / share},

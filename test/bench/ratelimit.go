@@ -61,16 +61,11 @@ func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, share = 3, 5
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "limits.yaml")
+	file := filepath.Join(o.dir, "limits.yaml")
 	if err := os.WriteFile(file, []byte(limitYAML), 0o644); err != nil {
 		return err
 	}
-	bed, err := testbed.New(dir)
+	bed, err := testbed.New(o.dir)
 	if err != nil {
 		return err
 	}
@@ -89,7 +84,7 @@ func measureRateLimit(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	yaml := fmt.Sprintf("ratelimit: {paths: [%q]}", file)
-	strict, err := writePolicy(dir, policyStrict)
+	strict, err := writePolicy(o.dir, policyStrict)
 	if err != nil {
 		return err
 	}

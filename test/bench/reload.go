@@ -20,15 +20,10 @@ func measureReload(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, d = 2, 2*time.Second
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
+	if err := writePolicies(o.dir); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := writePolicies(dir); err != nil {
-		return err
-	}
-	policy := filepath.Join(dir, policyIndexed)
+	policy := filepath.Join(o.dir, policyIndexed)
 	if err := writeBulk(policy+"/bulk.json", 0); err != nil {
 		return err
 	}

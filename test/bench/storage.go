@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/tallygate/tallygate/test/testbed"
@@ -25,12 +24,7 @@ func measureCassandra(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		rounds, paced, overload, share = 1, 3*time.Second, 5*time.Second, 4
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	bed, err := testbed.New(dir)
+	bed, err := testbed.New(o.dir)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -74,11 +73,7 @@ func measureLocal(ctx context.Context, o options, r *report) (err error) {
 	if o.quick {
 		total = 400_000
 	}
-	dir, err := os.MkdirTemp("", "tallygate-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+	dir := filepath.Join(o.dir, "local")
 	cfg := local.DefaultConfig()
 	cfg.Directory, cfg.MinFreeBytes, cfg.MaxBytes = dir, 0, 1<<40
 	h, err := local.Open(cfg, slog.New(slog.DiscardHandler))
