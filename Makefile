@@ -41,8 +41,7 @@ bench: build ## figures against their references, into docs/benchmarks.md (about
 	go run ./test/components fetch redis ratelimit cassandra jaeger
 	go run ./test/bench -write docs/benchmarks.md
 
-e2e: build ## end to end on real Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger, Chromium (fetched into .cache)
-	go run ./test/components fetch all
+e2e: build components ## end to end on real Envoy, nginx, Prometheus, Redis, Cassandra, Jaeger, Chromium (fetched into .cache)
 	go test -tags e2e -count=1 -timeout 25m ./test/e2e/... ./policy/quota
 
 demo: build ## a small mesh of real Envoys, Tallygate and Prometheus, with a live table; Ctrl-C ends it
