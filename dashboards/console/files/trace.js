@@ -35,7 +35,7 @@ export function spansOf(answers) {
 export function waterfall(spans, own) {
   const start = Math.min(...spans.map((s) => s.startTime)), end = Math.max(...spans.map((s) => s.startTime + s.duration)), all = Math.max(1, end - start);
   const failed = (s) => [true, 'true'].includes(s.tags.get('error'));
-  const tip = (s) => [`${s.service} ${s.operationName}`, `${millis(s.duration / 1000)}, after ${millis((s.startTime - start) / 1000)}`, ...['span.kind', 'http.response.status_code', 'http.status_code', 'otel.status_description', 'tallygate.rule'].filter((k) => s.tags.has(k)).map((k) => `${k}: ${s.tags.get(k)}`)].join('\n');
+  const tip = (s) => [`${s.service} ${s.operationName}`, `${millis(s.duration / 1000)}, after ${millis((s.startTime - start) / 1000)}`, ...['span.kind', 'http.response.status_code', 'http.status_code', 'otel.status_description', 'policy_rule'].filter((k) => s.tags.has(k)).map((k) => `${k}: ${s.tags.get(k)}`)].join('\n');
   return h('div', {class: 'waterfall', role: 'list', 'aria-label': `${spans.length} spans in ${millis(all / 1000)}`}, spans.map((s) => h('div', {class: 'span' + (failed(s) ? ' failed' : ''), role: 'listitem', title: tip(s), 'aria-current': s.spanID === own ? 'true' : null},
     h('span', {class: 'name', style: {paddingLeft: Math.min(s.depth, 8) * 10 + 'px'}}, s.service, ' ', h('span', {class: 'muted'}, s.operationName)),
     h('span', {class: 'track'}, h('i', {style: {left: ((s.startTime - start) / all) * 100 + '%', width: (s.duration / all) * 100 + '%'}})),
