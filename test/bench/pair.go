@@ -97,9 +97,12 @@ func (p *pair) open(ctx context.Context, d time.Duration) (ours, bare []time.Dur
 	return ours, bare, errors.Join(err, <-done)
 }
 
-// ratio is how much longer ours takes than bare while something goes on.
-func (p *pair) ratio() float64 {
-	return float64(median(p.ours.during)) / float64(median(p.bare.during))
+// targets hold what ours takes while something goes on to what it takes when
+// nothing does, and to what bare takes beside the same.
+func (p *pair) targets(r *report, while string) {
+	busy := float64(median(p.ours.during))
+	r.target("p99 of a check "+while+", to that with nothing else to do", busy/float64(median(p.ours.quiet)), atMost, 2, "%.2f")
+	r.target("p99 of a check "+while+", to bare gRPC beside the same", busy/float64(median(p.bare.during)), atMost, 2, "%.2f")
 }
 
 // String is about the last round.
