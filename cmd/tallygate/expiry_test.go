@@ -42,7 +42,7 @@ func judgeOverTime(t *testing.T, module string, input func(now time.Time) string
 		t.Fatal(err)
 	}
 	rulesConfig := opa.DefaultConfig()
-	g, err := opa.CompileSources(t.Context(), &rulesConfig, &opa.Sources{Modules: map[string]string{"p.rego": "package envoy.authz\n\n" + module}, Data: map[string]any{}})
+	g, err := opa.CompileSources(t.Context(), &rulesConfig, &opa.Sources{Modules: map[string]string{"p.rego": "package envoy.authz\n\n" + module}})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, module)
 	}

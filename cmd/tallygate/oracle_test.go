@@ -83,7 +83,7 @@ func TestCachedEqualsFresh(t *testing.T) {
 		if i%500 == 0 {
 			text := "package envoy.authz\n" + fmt.Sprintf(oraclePolicies[(i/500)%len(oraclePolicies)], users[rng.IntN(len(users))])
 			cfg := opa.DefaultConfig()
-			if g, err = opa.CompileSources(t.Context(), &cfg, &opa.Sources{Modules: map[string]string{"p.rego": text}, Data: map[string]any{}}); err != nil {
+			if g, err = opa.CompileSources(t.Context(), &cfg, &opa.Sources{Modules: map[string]string{"p.rego": text}}); err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
 			d.Activate(rules{g})

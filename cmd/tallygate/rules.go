@@ -52,7 +52,6 @@ func compile(ctx context.Context, cfg *opa.Config) (*opa.Generation, error) {
 	}
 	return opa.CompileSources(ctx, cfg, &opa.Sources{
 		Modules:  map[string]string{"permissive.rego": rego.Permissive},
-		Data:     map[string]any{},
 		Revision: "permissive",
 	})
 }

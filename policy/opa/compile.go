@@ -12,7 +12,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 )
 
@@ -52,10 +51,11 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 	if err != nil {
 		return nil, err
 	}
-	data, err := src.data()
+	data, large, err := src.data()
 	if err != nil {
 		return nil, err
 	}
+	st := newStore(data, large)
 	c := ast.NewCompiler().
 		WithCapabilities(caps).
 		WithDefaultRegoVersion(ast.RegoV1).
@@ -63,7 +63,7 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 		WithStageAfterID(ast.StageCheckTypes, ast.CompilerStageDefinition{
 			Name: "Rewrite", MetricName: "tallygate_rewrite", Stage: rewrite,
 		}).
-		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil })
+		WithPathConflictsCheck(func(path []string) (bool, error) { return st.has(path), nil })
 	c.Compile(modules)
 	if c.Failed() {
 		return nil, explain(c.Errors)
@@ -71,13 +71,22 @@ func compileSources(ctx context.Context, cfg *Config, src *Sources, rewrite ast.
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("compiling policies: %w", err)
 	}
+	var wholes []unpacked
+	st = st.unpack(func(p *packed) bool {
+		ok, at := looksUp(c.Modules, p.path)
+		if !ok {
+			wholes = append(wholes, unpackedAt(p, at))
+		}
+		return ok
+	}, src.pace)
 	g := &Generation{
 		ID:       generations.Add(1),
 		Revision: src.Revision,
 		Files:    src.Files,
 		Loaded:   time.Now(),
 		compiler: c,
-		store:    inmem.NewFromASTObject(data),
+		store:    st,
+		unpacked: wholes,
 		entries:  map[string]*entry{},
 	}
 	// One read transaction serves all evaluations: nobody writes to this store.
@@ -169,38 +178,21 @@ func location(l *ast.Location) string {
 	return fmt.Sprintf("%s:%d", l.File, l.Row)
 }
 
-// data returns the base document.
-func (s *Sources) data() (ast.Object, error) {
-	data := ast.NewObject()
-	if len(s.Data) > 0 {
-		v, err := ast.InterfaceToValue(s.Data)
-		if err != nil {
-			return nil, fmt.Errorf("reading data: %w", err)
-		}
-		data = v.(ast.Object) // as s.Data is a map
+// data returns the base document, with an empty object for each that is packed.
+func (s *Sources) data() (ast.Object, []*packed, error) {
+	data := s.Data
+	if data == nil {
+		data = ast.NewObject()
 	}
 	if s.staged == nil {
-		return data, nil
+		return data, s.packed, nil
+	}
+	for _, p := range s.packed {
+		data = p.into(data, p.unpack(s.pace))
 	}
 	merged, ok := s.staged.Merge(data)
 	if !ok {
-		return nil, errors.New("a bundle and paths both have data at the same place: remove it from one of them")
+		return nil, nil, errors.New("a bundle and paths both have data at the same place: remove it from one of them")
 	}
-	return merged, nil
-}
-
-func exists(data ast.Object, path []string) bool {
-	var v ast.Value = data
-	for _, p := range path {
-		obj, ok := v.(ast.Object)
-		if !ok {
-			return false
-		}
-		t := obj.Get(ast.StringTerm(p))
-		if t == nil {
-			return false
-		}
-		v = t.Value
-	}
-	return true
+	return merged, nil, nil
 }

@@ -23,7 +23,8 @@ type Generation struct {
 	Loaded   time.Time // when it was compiled
 
 	compiler   *ast.Compiler
-	store      storage.Store
+	store      *store
+	unpacked   []unpacked // large objects of the data that are no longer text
 	txn        storage.Transaction
 	interQuery cache.InterQueryCache
 	values     cache.InterQueryValueCache

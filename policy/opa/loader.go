@@ -73,7 +73,7 @@ func (l *Loader) Load(ctx context.Context) error {
 	var src *Sources
 	var err error
 	if len(l.cfg.Paths) > 0 {
-		src, err = Read(l.cfg.Paths)
+		src, err = newReader(l.pace(ctx)).read(l.cfg.Paths)
 	}
 	return l.take(ctx, src, err)
 }
@@ -161,15 +161,23 @@ func (l *Loader) poll(ctx context.Context, reread bool) {
 		return
 	}
 	l.state = now
-	defer spare()()
-	src, err := Read(l.cfg.Paths)
-	if err == nil && src.digest == l.sum {
+	if sum, err := digestOf(l.cfg.Paths, l.pace(ctx)); err == nil && sum == l.sum {
 		return
 	}
+	defer spare()()
+	src, err := newReader(l.pace(ctx)).read(l.cfg.Paths)
 	if err != nil && l.files == nil && l.failedAlike(err) {
 		return
 	}
 	_ = l.take(ctx, src, err)
+}
+
+// pace lets work rest once there are policies in use.
+func (l *Loader) pace(ctx context.Context) *pace {
+	if l.Active().Generation == nil {
+		return nil
+	}
+	return newPace(ctx)
 }
 
 // failedAlike reports whether err was reported already.
@@ -200,6 +208,9 @@ func (l *Loader) reload(ctx context.Context, from string) error {
 	l.mu.Unlock()
 	l.publish(g)
 	l.log.Info("policies in use", "generation", g.ID, "revision", g.Revision, "modules", len(g.compiler.Modules))
+	for _, u := range g.unpacked {
+		l.log.Info("large data is read as a whole, which takes time and memory at each load", "data", u.path, "bytes", u.bytes, "by", u.by)
+	}
 	for _, name := range g.Entrypoints() {
 		if s := g.entries[name].shape; len(s.Reasons) > 0 {
 			l.log.Info("decisions are not cached, or only with a stated TTL", "entrypoint", g.entries[name].rule,

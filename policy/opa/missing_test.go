@@ -15,7 +15,7 @@ func TestMissing(t *testing.T) {
 		g, err := CompileSources(t.Context(), &cfg, &Sources{Modules: map[string]string{
 			"a.rego": "package envoy.authz\n\nimport data.other\nimport data.issuer\n\ndefault allow := false\n\n" + body,
 			"b.rego": "package other\n\nnames contains \"a\"\n\nprefix.deep[x] := 1 if some x in [\"a\"]\n\nis(x) if x == 1\n",
-		}, Data: map[string]any{"issuer": map[string]any{"name": "i", "keys": []any{"k"}}, "other": map[string]any{"base": json.Number("1")}}})
+		}, Data: object(map[string]any{"issuer": map[string]any{"name": "i", "keys": []any{"k"}}, "other": map[string]any{"base": json.Number("1")}})})
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}

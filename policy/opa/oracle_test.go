@@ -6,11 +6,13 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/tallygate/tallygate/mesh"
 )
 
@@ -29,20 +31,25 @@ func TestOracle(t *testing.T) {
 	}
 	var done, refused, narrow, answered, equal int
 	now := time.Unix(1_700_000_000, 0)
+	data := filepath.Join(t.TempDir(), "data.json")
+	write(t, data, string(util.MustMarshalJSON(constantData())))
 	for n := uint64(0); done < checks; n++ {
 		gen := &generator{Rand: rand.New(rand.NewPCG(*oracleSeed, n))}
 		modules := gen.policy()
-		g, err := CompileSources(context.Background(), &Config{Entrypoint: "p/allow"}, &Sources{Modules: modules, Data: constantData()})
+		g, err := CompileSources(context.Background(), &Config{Entrypoint: "p/allow"}, &Sources{Modules: modules, Data: object(constantData())})
 		if err != nil {
 			if refused++; refused > 50 && refused > int(n)*9/10 {
 				t.Fatalf("too few policies compile: %v\n%s", err, modules["p.rego"])
 			}
 			continue
 		}
-		plain, err := compileSources(context.Background(), &Config{Entrypoint: "p/allow"}, &Sources{Modules: modules, Data: constantData()},
+		plain, err := compileSources(context.Background(), &Config{Entrypoint: "p/allow"}, &Sources{Modules: modules, Data: object(constantData())},
 			func(*ast.Compiler) *ast.Error { return nil })
 		if err != nil {
 			t.Fatal(err)
+		}
+		if n%2 == 0 {
+			repack(t, g, data)
 		}
 		e := g.entries[""]
 		whole := len(e.shape.Paths) == 1 && len(e.shape.Paths[0]) == 0

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/tallygate/tallygate/mesh"
 )
@@ -93,6 +94,9 @@ func valueOf(v any) mesh.Value {
 	return mesh.Value{}
 }
 
+// object returns m as OPA's value.
+func object(m map[string]any) ast.Object { return ast.MustInterfaceToValue(m).(ast.Object) }
+
 // compile makes a generation of one module, whose entrypoint is p.allow.
 func compile(t testing.TB, module string) *Generation {
 	t.Helper()
@@ -101,7 +105,7 @@ func compile(t testing.TB, module string) *Generation {
 
 func compileWith(t testing.TB, cfg Config, module string, data map[string]any) *Generation {
 	t.Helper()
-	g, err := CompileSources(context.Background(), &cfg, &Sources{Modules: map[string]string{"p.rego": module}, Data: data})
+	g, err := CompileSources(context.Background(), &cfg, &Sources{Modules: map[string]string{"p.rego": module}, Data: object(data)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,15 +23,17 @@ import (
 type Sources struct {
 	// Modules are Rego texts by file name.
 	Modules map[string]string
-	// Data is the base document.
-	Data map[string]any
+	// Data is the base document, but for what is packed; nil means none.
+	Data ast.Object
 	// Revision names this version: that of the bundle, else a digest.
 	Revision string
 	// Files are the files read, sorted.
 	Files []string
 
 	digest string
+	packed []*packed  // large objects; Data has an empty one in the place of each
 	staged ast.Object // data of bundles, beside Data
+	pace   *pace      // of what is still to be made of this
 }
 
 // with adds what other has, which may be nil.
@@ -47,7 +49,7 @@ func (s *Sources) with(other *Sources) (*Sources, error) {
 		}
 		sum.Modules[name] = text
 	}
-	sum.Data = other.Data
+	sum.Data, sum.packed, sum.pace = other.Data, other.packed, other.pace
 	sum.Files = other.Files
 	sum.Revision = s.Revision + "+" + other.Revision
 	return &sum, nil
@@ -58,8 +60,30 @@ func (s *Sources) with(other *Sources) (*Sources, error) {
 // Within a directory, data files go under the path of their folder and names
 // that begin with a dot are passed over, as are *_test.rego. A directory with a
 // .manifest is read as a bundle: only its data.json and data.yaml are data.
-func Read(paths []string) (*Sources, error) {
-	r := reader{src: &Sources{Modules: map[string]string{}, Data: map[string]any{}}, digest: sha256.New()}
+//
+// A large object of JSON, of which policies look members up by name, stays text:
+// see packed.
+func Read(paths []string) (*Sources, error) { return newReader(nil).read(paths) }
+
+// digestOf returns what Sources.digest would be if paths were read now.
+func digestOf(paths []string, p *pace) (string, error) {
+	r := newReader(p)
+	r.skim = true
+	src, err := r.read(paths)
+	if err != nil {
+		return "", err
+	}
+	return src.digest, nil
+}
+
+func newReader(p *pace) *reader {
+	return &reader{
+		src:    &Sources{Modules: map[string]string{}, Data: ast.NewObject(), pace: p},
+		digest: sha256.New(), pace: p, minPacked: minPacked,
+	}
+}
+
+func (r *reader) read(paths []string) (*Sources, error) {
 	var errs []error
 	for _, p := range paths {
 		if err := r.path(p); err != nil {
@@ -67,6 +91,9 @@ func Read(paths []string) (*Sources, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := r.unpackShared(); err != nil {
 		return nil, err
 	}
 	slices.Sort(r.src.Files)
@@ -85,6 +112,9 @@ type reader struct {
 		Sum(b []byte) []byte
 	}
 	revisions []string
+	pace      *pace
+	skim      bool // read for the digest alone
+	minPacked int
 }
 
 func (r *reader) path(p string) error {
@@ -160,6 +190,9 @@ func (r *reader) file(p string, under []string, inDir bool) error {
 		return fmt.Errorf("reading policies: %w", err)
 	}
 	r.note(p, b)
+	if r.skim {
+		return nil
+	}
 	switch {
 	case strings.HasSuffix(p, ".tar.gz") && !inDir:
 		return r.bundle(p, b)
@@ -176,44 +209,124 @@ func (r *reader) note(p string, b []byte) {
 	r.src.Files = append(r.src.Files, p)
 	for _, s := range [][]byte{[]byte(p), b} {
 		_, _ = r.digest.Write(binary.AppendUvarint(nil, uint64(len(s))))
-		_, _ = r.digest.Write(s)
+		for part := range slices.Chunk(s, 64<<10) {
+			_, _ = r.digest.Write(part)
+			r.pace.look()
+		}
 	}
 }
 
-func (r *reader) data(p string, b []byte, under []string) error {
-	var doc any
-	if err := util.Unmarshal(b, &doc); err != nil {
+func (r *reader) data(p string, b []byte, folders []string) error {
+	doc, err := r.document(p, b, folders)
+	if err != nil {
 		return fmt.Errorf("%s: %w", p, err)
 	}
-	for i := len(under) - 1; i >= 0; i-- {
-		doc = map[string]any{under[i]: doc}
-	}
-	obj, ok := doc.(map[string]any)
+	obj, ok := under(folders, doc).(ast.Object)
 	if !ok {
 		return fmt.Errorf("%s: data must be an object at the top, or lie in a folder that names it", p)
 	}
-	return merge(r.src.Data, obj, p, "data")
+	return r.add(obj, p)
 }
 
-// merge adds what b has; a value that both have and that is not an object in
-// both is an error.
-func merge(a, b map[string]any, file, at string) error {
-	for k, v := range b {
-		old, ok := a[k]
-		if !ok {
-			a[k] = v
+// under puts v under a path.
+func under(path []string, v ast.Value) ast.Value {
+	for _, name := range slices.Backward(path) {
+		v = ast.NewObject(ast.Item(ast.StringTerm(name), ast.NewTerm(v)))
+	}
+	return v
+}
+
+// document returns what the file p has, with an empty object for each that is
+// packed.
+func (r *reader) document(p string, b []byte, folders []string) (ast.Value, error) {
+	if filepath.Ext(p) != ".json" {
+		var doc any
+		if err := util.Unmarshal(b, &doc); err != nil {
+			return nil, err
+		}
+		return ast.InterfaceToValue(doc)
+	}
+	objects, err := findPacked(b, r.minPacked, len(folders) > 0, r.pace)
+	if err != nil {
+		return nil, err
+	}
+	rest, end := b, 0
+	if len(objects) > 0 {
+		rest = nil
+		for _, o := range objects {
+			rest = append(append(rest, b[end:o.start]...), "{}"...)
+			end = o.end
+			r.src.packed = append(r.src.packed, newPacked(append(slices.Clone(folders), o.path...), p, b[o.start:o.end], o.members, r.pace))
+		}
+		rest = append(rest, b[end:]...)
+	}
+	return readJSON(rest, r.pace)
+}
+
+// unpackShared makes values of the packed objects that other files have members
+// of, too.
+func (r *reader) unpackShared() error {
+	kept := r.src.packed[:0]
+	for i, p := range r.src.packed {
+		alone := !slices.ContainsFunc(r.src.packed[i+1:], func(q *packed) bool { return slices.Equal(p.path, q.path) })
+		if obj, ok := descend(r.src.Data, p.path).(ast.Object); alone && ok && obj.Len() == 0 {
+			kept = append(kept, p)
 			continue
 		}
-		x, okX := old.(map[string]any)
-		y, okY := v.(map[string]any)
-		if !okX || !okY {
-			return fmt.Errorf("%s: %s.%s is in another file already: remove it from one of them", file, at, k)
-		}
-		if err := merge(x, y, file, at+"."+k); err != nil {
+		if err := r.add(under(p.path, p.unpack(r.pace)).(ast.Object), p.file); err != nil {
 			return err
 		}
 	}
+	r.src.packed = kept
 	return nil
+}
+
+// add adds data that is from file.
+func (r *reader) add(data ast.Object, file string) error {
+	sum, err := merge(r.src.Data, data, file, "data")
+	if err == nil {
+		r.src.Data = sum
+	}
+	return err
+}
+
+// merge returns what a or b have; a value that both have and that is not an
+// object in both is an error.
+func merge(a, b ast.Object, file, at string) (ast.Object, error) {
+	if a.Len() == 0 {
+		return b, nil
+	}
+	sum := ast.NewObjectWithCapacity(a.Len() + b.Len())
+	var err error
+	a.Until(func(k, v *ast.Term) bool {
+		other := b.Get(k)
+		if other == nil {
+			sum.Insert(k, v)
+			return false
+		}
+		at := at + "." + strings.Trim(k.Value.String(), `"`)
+		x, okX := v.Value.(ast.Object)
+		y, okY := other.Value.(ast.Object)
+		if !okX || !okY {
+			err = fmt.Errorf("%s: %s is in another file already: remove it from one of them", file, at)
+			return true
+		}
+		var both ast.Object
+		if both, err = merge(x, y, file, at); err != nil {
+			return true
+		}
+		sum.Insert(k, ast.NewTerm(both))
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.Foreach(func(k, v *ast.Term) {
+		if a.Get(k) == nil {
+			sum.Insert(k, v)
+		}
+	})
+	return sum, nil
 }
 
 func (r *reader) bundle(p string, b []byte) error {
@@ -233,5 +346,9 @@ func (r *reader) bundle(p string, b []byte) error {
 			r.src.Modules[p+":"+strings.TrimPrefix(m.Path, p)] = string(m.Raw)
 		}
 	}
-	return merge(r.src.Data, bd.Data, p, "data")
+	v, err := ast.InterfaceToValue(bd.Data)
+	if err != nil {
+		return fmt.Errorf("%s: reading the bundle's data: %w", p, err)
+	}
+	return r.add(v.(ast.Object), p) // as bd.Data is a map
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -70,11 +69,11 @@ func Test(ctx context.Context, cfg *Config, opts TestOptions) (*TestReport, erro
 	if err != nil {
 		return nil, err
 	}
-	data, err := src.data()
+	data, large, err := src.data()
 	if err != nil {
 		return nil, err
 	}
-	store := inmem.NewFromASTObject(data)
+	store := newStore(data, large)
 	txn, err := store.NewTransaction(ctx, storage.TransactionParams{})
 	if err != nil {
 		return nil, fmt.Errorf("opening the data: %w", err)

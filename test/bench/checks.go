@@ -24,6 +24,8 @@ const (
 	policyList    = "list"
 	policyIndexed = "indexed"
 	policyVerify  = "verify"
+	policyBulk    = "bulk"
+	policyWhole   = "whole"
 )
 
 const jwtSecret = "a secret of enough bytes for HS256"

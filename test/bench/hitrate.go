@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -79,7 +80,7 @@ func hitRate(ctx context.Context, dir string, data map[string]any, traffic func(
 		return got, err
 	}
 	if data != nil {
-		src.Data = data
+		src.Data = ast.MustInterfaceToValue(data).(ast.Object)
 	}
 	g, err := opa.CompileSources(ctx, &cfg, src)
 	if err != nil {

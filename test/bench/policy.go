@@ -173,7 +173,7 @@ func writePolicies(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range []string{policyList, policyIndexed, policyVerify} {
+	for _, p := range []string{policyList, policyIndexed, policyVerify, policyBulk, policyWhole} {
 		text, err := policies.ReadFile("policies/" + p + ".rego")
 		if err != nil {
 			return err
