@@ -19,6 +19,7 @@ import (
 	"github.com/tallygate/tallygate/ingest/als"
 	"github.com/tallygate/tallygate/internal/admin"
 	"github.com/tallygate/tallygate/internal/config"
+	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/internal/tap"
 	"github.com/tallygate/tallygate/internal/telemetry"
 	"github.com/tallygate/tallygate/policy/quota"
@@ -107,6 +108,16 @@ func newDaemon(cfg *config.Config, src config.Sources, log *telemetry.Log) (*dae
 	return d, err
 }
 
+// What a decoder and what scrapes take of the time of a core beside checks, and
+// how much at a stretch. With more, the two cores of a small replica are so busy
+// that a check waits several times as long as without (docs/benchmarks.md, Checks
+// beside telemetry).
+const (
+	decoderShare = 0.25
+	scrapeShare  = 0.2
+	scrapeBurst  = 2 * time.Millisecond
+)
+
 // buildTelemetry builds the stages from access logs to metrics.
 func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Registry) (err error) {
 	log := d.log
@@ -122,8 +133,13 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 	}
 	sink := &tapped{next: &withSpans{next: d.table, sink: d.tracing.sink}, tap: d.tap}
 	logs := cfg.Ingest.ALS.Config
-	if logs.Decoders == 0 && cfg.RunsPolicy() {
-		logs.Decoders = max(1, runtime.GOMAXPROCS(0)-1)
+	if cfg.RunsPolicy() {
+		if logs.Decoders == 0 {
+			logs.Decoders = max(1, runtime.GOMAXPROCS(0)-1)
+		}
+		if logs.DecoderShare == 0 {
+			logs.DecoderShare = decoderShare
+		}
 	}
 	if d.als, err = als.New(logs, cfg.Labels, sink, books, log.Logger); err != nil {
 		return fmt.Errorf("ingest.als: %w", err)
@@ -141,7 +157,7 @@ func (d *daemon) buildTelemetry(cfg *config.Config, own, books *prometheus.Regis
 		return fmt.Errorf("prometheus: %w", err)
 	}
 	if cfg.RunsPolicy() {
-		handler.TakeTurns(d.als.Turn)
+		handler.TakeTurns(pace.NewTurns(scrapeShare, scrapeBurst).Take)
 	}
 	d.metrics = &lastScrape{Handler: handler}
 	d.metricsListener, err = ingest.NewHTTPServer(cfg.Prometheus.HTTPConfig, d.metrics.mux(), ingest.HTTPOptions{

@@ -95,7 +95,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.take()
 	defer h.put(s)
 
-	mine := h.turn(w)
+	mine := h.turn(w, r)
 	defer mine.end()
 	// The order is what makes the books balance: the snapshot first.
 	h.table.Snapshot(&s.snapshot)

@@ -35,6 +35,26 @@ func TestScrapesTakeTurns(t *testing.T) {
 	}
 }
 
+// A scrape that Prometheus gives little time does not wait for turns.
+func TestScrapesOfLittleTime(t *testing.T) {
+	h, err := New(DefaultConfig(), newTable(t, false, entries(100)...), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	h.TakeTurns(func() func() { taken++; return func() {} })
+	for timeout, want := range map[string]bool{"0.000000001": false, "": true, "10": true, "x": true, "-1": true} {
+		taken = 0
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", timeout)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 200 || taken > 0 != want {
+			t.Errorf("%q: %d with %d turns", timeout, w.Code, taken)
+		}
+	}
+}
+
 type watched struct {
 	*httptest.ResponseRecorder
 	wrote func()

@@ -24,8 +24,13 @@ type Config struct {
 	AuthorityFallback bool `mapstructure:"authority_fallback"`
 	// Decoders is how many messages are worked on at once; 0 means one for each
 	// core that Go may use, less one if the process also answers checks: that one
-	// is theirs, and scrapes then count as messages do.
+	// is theirs.
 	Decoders int `mapstructure:"decoders"`
+	// DecoderShare is how much of the time each decoder may work, if there is that
+	// much to do; 0 means all, or 0.25 if the process also answers checks, which
+	// then find a core free. Senders wait, as whenever there is more than can be
+	// taken.
+	DecoderShare float64 `mapstructure:"decoder_share"`
 	// MemoEntries caps how many distinct identities one stream remembers, about
 	// 700 bytes each.
 	MemoEntries int `mapstructure:"memo_entries"`
@@ -83,6 +88,9 @@ func (c Config) Validate() error {
 	}
 	if c.Decoders < 0 {
 		bad("decoders", "must not be negative")
+	}
+	if c.DecoderShare < 0 || c.DecoderShare > 1 {
+		bad("decoder_share", "must be between 0 and 1")
 	}
 	if c.MemoEntries < 16 {
 		bad("memo_entries", "must be at least 16")

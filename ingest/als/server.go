@@ -51,6 +51,9 @@ func New(cfg Config, labels []mesh.CustomLabel, sink mesh.Sink, reg prometheus.R
 	if cfg.Decoders == 0 {
 		cfg.Decoders = runtime.GOMAXPROCS(0)
 	}
+	if cfg.DecoderShare == 0 {
+		cfg.DecoderShare = 1
+	}
 	s := &Server{
 		cfg:      cfg,
 		sink:     sink,
@@ -66,16 +69,21 @@ func New(cfg Config, labels []mesh.CustomLabel, sink mesh.Sink, reg prometheus.R
 	s.tcp = newTCPTable(cfg.TCP, s.m, time.Now())
 	s.labels.Store(newLabelSet(labels))
 	for range cfg.Decoders {
-		s.workers <- newWorker()
+		s.workers <- newWorker(cfg.DecoderShare)
 	}
 	return s, nil
 }
 
-// Turn waits until fewer than Config.Decoders messages are worked on and takes
-// the place of one, for other work of the telemetry plane, until give is called.
-func (s *Server) Turn() (give func()) {
+// take waits for a worker and for its turn.
+func (s *Server) take() *worker {
 	w := <-s.workers
-	return func() { s.workers <- w }
+	w.pace.Begin()
+	return w
+}
+
+func (s *Server) give(w *worker) {
+	w.pace.End()
+	s.workers <- w
 }
 
 // SetLabels changes the custom labels here and, by calling with, in the sink, at

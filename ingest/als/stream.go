@@ -169,9 +169,9 @@ func (st *stream) message(b []byte, arrived time.Time) error {
 		return nil
 	}
 	books.received.Add(uint64(f.entries))
-	w := <-st.s.workers
+	w := st.s.take()
 	w.count(st, &f, arrived)
-	st.s.workers <- w
+	st.s.give(w)
 	return nil
 }
 

@@ -3,8 +3,12 @@ package als
 import (
 	"time"
 
+	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/mesh"
 )
+
+// burst is how long a worker may work at a stretch, if it may not always.
+const burst = 5 * time.Millisecond
 
 // batchSize is the most entries that a sink is handed at once.
 const batchSize = 64
@@ -18,6 +22,7 @@ type worker struct {
 	key    []byte
 	batch  mesh.Batch
 	tally  tally
+	pace   *pace.Pace
 }
 
 // tally counts for one message.
@@ -31,8 +36,9 @@ type tally struct {
 	counted   uint64
 }
 
-func newWorker() *worker {
+func newWorker(share float64) *worker {
 	return &worker{
+		pace:  pace.New(share, burst),
 		key:   make([]byte, 0, maxMemoKey),
 		batch: mesh.Batch{Entries: make([]mesh.Entry, 0, batchSize), Details: details{}},
 	}

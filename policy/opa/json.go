@@ -26,11 +26,11 @@ const (
 type jsonReader struct {
 	dec              *jsontext.Decoder
 	strings, numbers map[string]*ast.Term
-	pace             *pace
+	pace             *pacer
 }
 
 // readJSON reads the one value that b has. An error names the line.
-func readJSON(b []byte, p *pace) (ast.Value, error) {
+func readJSON(b []byte, p *pacer) (ast.Value, error) {
 	r := jsonReader{dec: newJSONDecoder(b), pace: p}
 	if len(b) >= minSharing {
 		r.strings, r.numbers = map[string]*ast.Term{}, map[string]*ast.Term{}

@@ -173,11 +173,11 @@ func (l *Loader) poll(ctx context.Context, reread bool) {
 }
 
 // pace lets work rest once there are policies in use.
-func (l *Loader) pace(ctx context.Context) *pace {
+func (l *Loader) pace(ctx context.Context) *pacer {
 	if l.Active().Generation == nil {
 		return nil
 	}
-	return newPace(ctx)
+	return newPacer(ctx)
 }
 
 // failedAlike reports whether err was reported already.

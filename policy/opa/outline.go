@@ -26,7 +26,7 @@ type outline struct {
 	text  []byte
 	min   int  // minPacked
 	named bool // the text as a whole lies in a folder that names it
-	pace  *pace
+	pace  *pacer
 
 	path  storage.Path
 	open  [maxPackedDepth][]span // members of the objects that are open, outermost first
@@ -42,7 +42,7 @@ type found struct {
 }
 
 // findPacked fails where readJSON would.
-func findPacked(text []byte, min int, named bool, p *pace) ([]found, error) {
+func findPacked(text []byte, min int, named bool, p *pacer) ([]found, error) {
 	if len(text) < min || len(text) > math.MaxUint32 {
 		return nil, nil
 	}

@@ -3,28 +3,32 @@ package opa
 import (
 	"context"
 	"time"
+
+	"github.com/tallygate/tallygate/internal/pace"
 )
 
-// pace lets work that takes seconds rest after every slice of it, so that
-// requests find a core free meanwhile. A nil pace does not.
-type pace struct {
+// pacer lets work that takes seconds rest again and again, so that requests find
+// a core free meanwhile. A nil pacer does not.
+type pacer struct {
 	ctx   context.Context // without rest once it has ended
+	of    *pace.Pace
 	steps uint
-	began time.Time // when the slice did
 }
 
 const (
-	slice = 500 * time.Microsecond
-	rest  = time.Millisecond // about the least that can be slept
+	loadShare = 0.3
+	loadBurst = 500 * time.Microsecond
 	// stepsPerLook is after how many steps the clock is looked at.
 	stepsPerLook = 64
 )
 
-func newPace(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now()} }
+func newPacer(ctx context.Context) *pacer {
+	return &pacer{ctx: ctx, of: pace.New(loadShare, loadBurst)}
+}
 
 // step is called again and again, each time after a few microseconds of work at
 // most.
-func (p *pace) step() {
+func (p *pacer) step() {
 	if p == nil {
 		return
 	}
@@ -33,13 +37,9 @@ func (p *pace) step() {
 	}
 }
 
-// look rests if the slice is over.
-func (p *pace) look() {
-	if p == nil {
-		return
-	}
-	if time.Since(p.began) >= slice && p.ctx.Err() == nil {
-		time.Sleep(rest)
-		p.began = time.Now()
+// look is called after more.
+func (p *pacer) look() {
+	if p != nil && p.ctx.Err() == nil {
+		p.of.Step()
 	}
 }

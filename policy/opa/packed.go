@@ -35,7 +35,7 @@ var packedSeed = maphash.MakeSeed()
 
 // newPacked makes an object of members, of which a later one counts instead of an
 // earlier one of the same name.
-func newPacked(path storage.Path, file string, text []byte, members []span, pc *pace) *packed {
+func newPacked(path storage.Path, file string, text []byte, members []span, pc *pacer) *packed {
 	size := 1
 	for size < 2*len(members) {
 		size *= 2
@@ -93,7 +93,7 @@ func (p *packed) get(name string) ast.Value {
 }
 
 // unpack makes a value of the whole.
-func (p *packed) unpack(pc *pace) ast.Object {
+func (p *packed) unpack(pc *pacer) ast.Object {
 	v, err := readJSON(p.text, pc)
 	if err != nil {
 		panic(fmt.Sprintf("%s: text that was valid when it was read: %v", p.file, err))

@@ -33,7 +33,7 @@ type Sources struct {
 	digest string
 	packed []*packed  // large objects; Data has an empty one in the place of each
 	staged ast.Object // data of bundles, beside Data
-	pace   *pace      // of what is still to be made of this
+	pace   *pacer     // of what is still to be made of this
 }
 
 // with adds what other has, which may be nil.
@@ -66,7 +66,7 @@ func (s *Sources) with(other *Sources) (*Sources, error) {
 func Read(paths []string) (*Sources, error) { return newReader(nil).read(paths) }
 
 // digestOf returns what Sources.digest would be if paths were read now.
-func digestOf(paths []string, p *pace) (string, error) {
+func digestOf(paths []string, p *pacer) (string, error) {
 	r := newReader(p)
 	r.skim = true
 	src, err := r.read(paths)
@@ -76,7 +76,7 @@ func digestOf(paths []string, p *pace) (string, error) {
 	return src.digest, nil
 }
 
-func newReader(p *pace) *reader {
+func newReader(p *pacer) *reader {
 	return &reader{
 		src:    &Sources{Modules: map[string]string{}, Data: ast.NewObject(), pace: p},
 		digest: sha256.New(), pace: p, minPacked: minPacked,
@@ -112,7 +112,7 @@ type reader struct {
 		Sum(b []byte) []byte
 	}
 	revisions []string
-	pace      *pace
+	pace      *pacer
 	skim      bool // read for the digest alone
 	minPacked int
 }

@@ -41,7 +41,7 @@ func (s *store) has(path storage.Path) bool {
 
 // unpack returns a store that has values of all that is packed, but where keep
 // says otherwise.
-func (s *store) unpack(keep func(*packed) bool, pc *pace) *store {
+func (s *store) unpack(keep func(*packed) bool, pc *pacer) *store {
 	data := s.data
 	var kept []*packed
 	for _, p := range s.packed {

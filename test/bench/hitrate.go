@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/mesh"
@@ -55,7 +56,14 @@ func measureHitRates(ctx context.Context, o options, r *report) error {
 		span.Seconds(), perSecond))
 	t := r.table("policy", "hit rate", "the second half alone", "evaluations", "key", "what keeps it down")
 	for _, p := range hitRatePolicies {
-		got, err := hitRate(ctx, filepath.Join("examples", "policies", p.name), p.data, p.traffic, perSecond, span)
+		dir := filepath.Join("examples", "policies", p.name)
+		if p.data != nil {
+			var err error
+			if dir, err = withData(dir, filepath.Join(o.dir, p.name), p.data); err != nil {
+				return err
+			}
+		}
+		got, err := hitRate(ctx, dir, p.traffic, perSecond, span)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -73,14 +81,36 @@ type hitRates struct {
 	widest      string // the path with the most values
 }
 
-func hitRate(ctx context.Context, dir string, data map[string]any, traffic func(*shoppers) *plainCheck, perSecond int, span time.Duration) (got hitRates, err error) {
+// withData puts the rules of dir beside other data, in the directory to.
+func withData(dir, to string, data map[string]any) (string, error) {
+	rules, err := filepath.Glob(filepath.Join(dir, "*.rego"))
+	if err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(to, 0o755); err != nil {
+		return "", err
+	}
+	for _, from := range rules {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o644); err != nil {
+			return "", err
+		}
+	}
+	b, err := json.Marshal(data)
+	if err != nil {
+		return "", err
+	}
+	return to, os.WriteFile(filepath.Join(to, "data.json"), b, 0o644)
+}
+
+func hitRate(ctx context.Context, dir string, traffic func(*shoppers) *plainCheck, perSecond int, span time.Duration) (got hitRates, err error) {
 	cfg := opa.DefaultConfig()
 	src, err := opa.Read([]string{dir})
 	if err != nil {
 		return got, err
-	}
-	if data != nil {
-		src.Data = ast.MustInterfaceToValue(data).(ast.Object)
 	}
 	g, err := opa.CompileSources(ctx, &cfg, src)
 	if err != nil {
