@@ -54,7 +54,7 @@ func measurePlanes(ctx context.Context, o options, r *report) (err error) {
 		entries, scrapes = append(entries, n), append(scrapes, float64(scraped))
 		progress("round %d  p99 of a check: %s (%.0f entries/s, %d scrapes)", round+1, p, n, scraped)
 	}
-	r.section("Checks beside telemetry", "One process with both planes, asked while it has nothing else to do, and while access logs come as fast as it takes them and 10,000 label tuples are scraped (text, gzip) without a pause, in turns. The generator of access logs runs at the lowest priority. "+pairedText)
+	r.section("Checks beside telemetry", "One process with both planes, asked while it has nothing else to do, and while access logs come as fast as it takes them and 10,000 label tuples are scraped (text, gzip) without a pause, in turns. As it also answers checks, it takes only as many as leave them room (`ingest.als.decoder_share`); the senders wait. The generator of access logs runs at the lowest priority. "+pairedText)
 	t := r.table("telemetry", "entries/s", "scrapes", "p99 of a check", "p99 of bare gRPC in a process of its own")
 	t.row("idle", "0", "0", p.ours.idle(), p.bare.idle())
 	t.row("saturated, scraped", thousands(medianOf(entries)), fmt.Sprintf("%.0f", medianOf(scrapes)), p.ours.busy(), p.bare.busy())
