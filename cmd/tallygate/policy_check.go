@@ -47,7 +47,7 @@ only with a TTL that the policy states.`,
 			}
 			missing := 0
 			if rules.OPAConfig == "" {
-				for _, m := range g.Missing(cmd.Context()) {
+				for _, m := range g.Missing() {
 					missing++
 					fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s:%d: %s is neither data nor a rule: what needs it is undefined\n", m.File, m.Line, m.Name)
 				}

@@ -2,7 +2,6 @@ package opa
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -21,8 +20,8 @@ type Missing struct {
 // Missing returns the references to nothing, in the order of the files. Those
 // behind a `not` are left out, as are names that a `with` replaces: there it may
 // be meant. Data that only comes at run time is missing too.
-func (g *Generation) Missing(ctx context.Context) []Missing {
-	w := missingWalk{ctx: ctx, g: g}
+func (g *Generation) Missing() []Missing {
+	w := missingWalk{g: g}
 	for _, m := range g.compiler.Modules {
 		ast.WalkWiths(m, func(with *ast.With) bool {
 			if ref, ok := with.Target.Value.(ast.Ref); ok {
@@ -47,7 +46,6 @@ func (g *Generation) Missing(ctx context.Context) []Missing {
 }
 
 type missingWalk struct {
-	ctx      context.Context
 	g        *Generation
 	replaced []ast.Ref
 	at       *ast.Location // of the expression
@@ -107,7 +105,7 @@ func (w *missingWalk) reference(ref ast.Ref, at *ast.Location) {
 		if rules != nil {
 			continue
 		}
-		if _, err := w.g.store.Read(w.ctx, w.g.txn, path); storage.IsNotFound(err) {
+		if !w.g.store.has(path) {
 			w.found = append(w.found, Missing{File: at.File, Line: at.Row, Name: ref[:i+2].String()})
 			return
 		}

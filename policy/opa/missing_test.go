@@ -19,7 +19,7 @@ func TestMissing(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		if got := g.Missing(t.Context()); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := g.Missing(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %v; want %v", body, got, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestExamplesMissNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := g.Missing(t.Context()); len(got) > 0 {
+		if got := g.Missing(); len(got) > 0 {
 			t.Errorf("%s: %v", d.Name(), got)
 		}
 	}

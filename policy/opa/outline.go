@@ -43,7 +43,7 @@ type found struct {
 
 // findPacked fails where readJSON would.
 func findPacked(text []byte, min int, named bool, p *pacer) ([]found, error) {
-	if len(text) < min || len(text) > math.MaxUint32 {
+	if len(text) < min || uint64(len(text)) > math.MaxUint32 {
 		return nil, nil
 	}
 	o := outline{dec: newJSONDecoder(text), text: text, min: min, named: named, pace: p}
