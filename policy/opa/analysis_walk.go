@@ -119,17 +119,6 @@ func (a *analysis) term(s *scope, t *ast.Term) {
 		a.body(s, v.Body)
 	case ast.Call:
 		a.call(s, v, true)
-	case *ast.TemplateString:
-		for _, p := range v.Parts {
-			switch p := p.(type) {
-			case *ast.Expr:
-				a.expr(s, p)
-			case *ast.Term:
-				a.term(s, p)
-			default:
-				a.readValue(origin{})
-			}
-		}
 	default:
 		a.readValue(origin{}) // nothing that this version of OPA has
 	}
@@ -305,10 +294,7 @@ func (a *analysis) objectGet(s *scope, args []*ast.Term) []*ast.Term {
 	if o == nil {
 		return args
 	}
-	for _, p := range o {
-		if len(p.path) > 0 {
-			a.readKind(p)
-		}
+	for _, p := range o { // whose kind was read where it was passed on
 		a.readValue(origin{join(p.path, names...), p.own})
 	}
 	return args[2:]

@@ -295,6 +295,11 @@ func (b *body) rare() string {
 		fmt.Sprintf("data.lib.constant with data.c.array as %s", y),
 		fmt.Sprintf(`[1 | { use(%s) } %s { %s == "a" }]`, x, g.pick([]string{"and", "or"}), y),
 		fmt.Sprintf(`[1 | data.lib.alike(%s)]`, x),
+		fmt.Sprintf(`[w | %s := %s; w := object.get(%s, "a", "no")]`, v, x, v),
+		fmt.Sprintf(`[$"{%s}"]`, x),
+		fmt.Sprintf(`[1 | data.lib.twin(%s, %s)]`, x, y),
+		fmt.Sprintf(`[%s | %s := data.lib.headed.a.n]`, v, v),
+		fmt.Sprintf("data.lib.borrows with data.lib.lent as %s", y),
 		fmt.Sprintf(`[[1 | data.lib.named(%s)], [1 | data.lib.named(%s)]]`, x, y),
 	})
 }

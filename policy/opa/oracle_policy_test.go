@@ -131,6 +131,7 @@ func (g *generator) policy() map[string]string {
 	var lib, p strings.Builder
 	lib.WriteString("package lib\n" + imports + "use(_) := true\nany(x) := json.unmarshal(json.marshal(x))\nsame(x) := x\n" +
 		"deep(x) := x.a.b\nfirst(x) := sprintf(\"%v\", [x])\npair(x, y) := [x.a, y]\nthird(x, _, _) := x\nnamed(x) if x.a == \"a\"\nboxed(x) := [x]\nalike(x) if x == input.b\n" +
+		"twin(x, x) := true\nheaded[k].n := input.c if some k in [\"a\", \"b\"]\nlent := input.c.a\nborrows := [lent, input.c]\n" +
 		"constant := [x | some x in data.c.array]\n" +
 		"calls := deep(input.d)\ngets := object.get(input.b, \"a\", \"no\")\n")
 	for range g.IntN(3) {
