@@ -129,6 +129,45 @@ func TestPackedBesideOtherFiles(t *testing.T) {
 	}
 }
 
+func TestPackedInBundle(t *testing.T) {
+	for _, c := range []struct {
+		roots, file, want string
+		packed            int
+	}{
+		{`[""]`, "/data.json", "", 1},
+		{`["users", "p"]`, "/data.json", "", 1},
+		{`["users"]`, "/data.json", "", 1},
+		{`["users"]`, "users/data.json", "", 1},
+		{`["users/users", "p"]`, "users/data.json", "", 0}, // the folder is not only theirs
+		{`["users/u1", "p"]`, "/data.json", "the bundle has data at /users/u2", 0},
+		{`["other", "p"]`, "/data.json", "the bundle has data at /users", 0},
+	} {
+		file := filepath.Join(t.TempDir(), "b.tar.gz")
+		write(t, file, string(tarball(t, map[string]string{
+			"/.manifest": `{"revision": "r7", "roots": ` + c.roots + `}`,
+			c.file:       `{"users": {"u1": {"n": 1}, "u2": {"n": 2}}}`,
+		})))
+		r := newReader(nil)
+		r.minPacked = 1
+		src, err := r.read([]string{file})
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s in %s: %v, want %s", c.file, c.roots, err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s in %s: %v", c.file, c.roots, err)
+			continue
+		}
+		at := append(strings.FieldsFunc(filepath.Dir(c.file), func(c rune) bool { return c == '/' || c == '.' }), "users", "u2", "n")
+		got, err := read1(newStore(src.Data, src.packed), at)
+		if err != nil || got.String() != "2" || len(src.packed) != c.packed || src.Revision != "r7" {
+			t.Errorf("%s in %s: %v at %v, %v; %d packed", c.file, c.roots, got, at, err, len(src.packed))
+		}
+	}
+}
+
 // repack gives g the data in file packed, whatever g does with it.
 func repack(t testing.TB, g *Generation, file string) {
 	t.Helper()

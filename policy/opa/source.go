@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -358,7 +359,7 @@ func (r *reader) bundle(p string, b []byte) error {
 	bd, err := bundle.NewCustomReader(bundle.NewTarballLoaderWithBaseURL(bytes.NewReader(b), p)).
 		WithSkipBundleVerification(true).
 		WithProcessAnnotations(true).
-		WithLazyLoadingMode(false).
+		WithLazyLoadingMode(true). // the data comes as text
 		Read()
 	if err != nil {
 		return fmt.Errorf("%s: reading the bundle: %w", p, err)
@@ -371,9 +372,58 @@ func (r *reader) bundle(p string, b []byte) error {
 			r.src.Modules[p+":"+strings.TrimPrefix(m.Path, p)] = string(m.Raw)
 		}
 	}
-	v, err := ast.InterfaceToValue(bd.Data)
-	if err != nil {
-		return fmt.Errorf("%s: reading the bundle's data: %w", p, err)
+	of := newReader(r.pace)
+	of.minPacked = r.minPacked
+	for _, raw := range bd.Raw {
+		switch path.Base(raw.Path) {
+		case "data.json", "data.yaml", "data.yml":
+			folders := strings.FieldsFunc(path.Dir(path.Clean("/"+raw.Path)), func(c rune) bool { return c == '/' })
+			if err := of.data(p+":"+raw.Path, raw.Value, folders); err != nil {
+				return err
+			}
+		}
 	}
-	return r.add(v.(ast.Object), p) // as bd.Data is a map
+	if err := of.unpackShared(); err != nil {
+		return err
+	}
+	if err := of.within(*bd.Manifest.Roots); err != nil { // the reader sees to it that there are some
+		return fmt.Errorf("%s: %w", p, err)
+	}
+	r.src.packed = append(r.src.packed, of.src.packed...)
+	return r.add(of.src.Data, p)
+}
+
+// within fails unless all data is below the roots of a bundle's manifest. What is
+// packed above one is unpacked.
+func (r *reader) within(roots []string) error {
+	kept := r.src.packed[:0]
+	for _, p := range r.src.packed {
+		if bundle.RootPathsContain(roots, strings.Join(p.path, "/")) {
+			kept = append(kept, p)
+		} else {
+			r.src.Data = p.into(r.src.Data, p.unpack(r.pace))
+		}
+	}
+	r.src.packed = kept
+	return permitted(r.src.Data, "", roots)
+}
+
+func permitted(v ast.Value, at string, roots []string) error {
+	if bundle.RootPathsContain(roots, at) {
+		return nil
+	}
+	obj, ok := v.(ast.Object)
+	if ok && obj.Len() == 0 {
+		return nil
+	}
+	if !ok || !slices.ContainsFunc(roots, func(root string) bool { return at == "" || strings.HasPrefix(root, at+"/") }) {
+		return fmt.Errorf("the bundle has data at /%s, outside of the roots of its manifest: %s", at, strings.Join(roots, ", "))
+	}
+	var err error
+	obj.Until(func(k, v *ast.Term) bool {
+		name, _ := k.Value.(ast.String) // as in JSON
+		err = permitted(v.Value, strings.TrimPrefix(at+"/"+string(name), "/"), roots)
+		return err != nil
+	})
+	return err
 }
