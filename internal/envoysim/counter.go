@@ -26,6 +26,12 @@ func ReadCounter(ctx context.Context, url, metric string) (float64, error) {
 // WaitCounter polls until the sum of all series of the metric has reached want,
 // and returns it. ctx bounds the wait.
 func WaitCounter(ctx context.Context, url, metric string, want float64) (float64, error) {
+	return WaitCounterEvery(ctx, 10*time.Millisecond, url, metric, want)
+}
+
+// WaitCounterEvery is WaitCounter that polls as often as every says: being asked
+// costs the server time, too.
+func WaitCounterEvery(ctx context.Context, every time.Duration, url, metric string, want float64) (float64, error) {
 	for {
 		got, err := ReadCounter(ctx, url, metric)
 		if err != nil {
@@ -37,7 +43,7 @@ func WaitCounter(ctx context.Context, url, metric string, want float64) (float64
 		select {
 		case <-ctx.Done():
 			return got, fmt.Errorf("waiting for %s to reach %.0f, now %.0f: %w", metric, want, got, ctx.Err())
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
 }

@@ -187,10 +187,8 @@ func (s *Sources) data() (ast.Object, []*packed, error) {
 	if s.staged == nil {
 		return data, s.packed, nil
 	}
-	for _, p := range s.packed {
-		data = p.into(data, p.unpack(s.pace))
-	}
-	merged, ok := s.staged.Merge(data)
+	all := newStore(data, s.packed).unpack(func(*packed) bool { return false }, s.pace)
+	merged, ok := s.staged.Merge(all.data)
 	if !ok {
 		return nil, nil, errors.New("a bundle and paths both have data at the same place: remove it from one of them")
 	}

@@ -42,7 +42,7 @@ func (l *lookups) rule(r *ast.Rule) {
 		bound.Update(a.Vars())
 	}
 	bound = l.body(r.Body, bound)
-	for _, t := range append(r.Head.Reference[:len(r.Head.Reference):len(r.Head.Reference)], r.Head.Key, r.Head.Value) {
+	for _, t := range append(slices.Clip(r.Head.Reference), r.Head.Key, r.Head.Value) {
 		if t != nil {
 			l.node(t, bound)
 		}

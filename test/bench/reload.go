@@ -109,16 +109,6 @@ func reloadBulk(ctx context.Context, s *server, dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	seldom := time.NewTicker(100 * time.Millisecond) // asking takes time, too
-	defer seldom.Stop()
-	for {
-		if now, err := envoysim.ReadCounter(ctx, s.status, activations); err != nil || now > before {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-seldom.C:
-		}
-	}
+	_, err = envoysim.WaitCounterEvery(ctx, 100*time.Millisecond, s.status, activations, before+1)
+	return err
 }
